@@ -1,0 +1,69 @@
+#pragma once
+// Every bound the data plane obeys, each with its reason. A limit that is not here does not exist.
+// docs/reference/limits.md is generated from this file.
+
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+
+namespace bd::model {
+
+using std::chrono::milliseconds;
+using namespace std::chrono_literals;
+
+inline constexpr std::size_t operator""_KiB(unsigned long long n) { return n << 10; }
+inline constexpr std::size_t operator""_MiB(unsigned long long n) { return n << 20; }
+
+/// Bounds that an exposure may set, per listener (key `limits`).
+struct Limits {
+  std::size_t request_line_max = 16_KiB;   // What an ALB passes.
+  std::size_t request_head_max = 64_KiB;   // What an ALB passes, all fields together.
+  std::uint32_t request_fields_max = 100;  // HAProxy's bound; browsers send some 20.
+  std::size_t response_head_max = 32_KiB;  // Above it an ALB answers 502 and does not say why.
+  std::uint64_t request_body_max = 0;      // Bytes; 0: no limit, as an ALB has none.
+  std::uint32_t connections_max = 16384;   // Per door; with bounded buffers it bounds memory.
+  std::uint32_t pipeline_max = 16;         // Requests queued on one connection before we stop reading.
+  bool operator==(const Limits&) const = default;
+};
+
+/// Time bounds that an exposure may set, per listener (key `timeouts`).
+struct Timeouts {
+  milliseconds request_head = 10s;    // From the first byte of a head to its end: slowloris.
+  milliseconds idle = 75s;            // Between requests; above an ALB's 60 s, or clients see 502.
+  milliseconds body_idle = 30s;       // No progress of a body, either way.
+  milliseconds connect = 2s;          // TCP connect to an endpoint.
+  milliseconds response_head = 55s;   // Below an ALB's 60 s, so that our 504 names the reason.
+  milliseconds upstream_idle = 4s;    // Pooled connections; below Node's keep-alive of 5 s.
+  milliseconds drain_delay = 15s;     // After SIGTERM: probes fail, requests are still served.
+  milliseconds drain = 60s;           // Then at most this long for what is in flight.
+  bool operator==(const Timeouts&) const = default;
+};
+
+// Fixed bounds, process wide.
+inline constexpr std::size_t kRelayBuffer = 16_KiB;          // One hot read buffer; held only while data moves.
+inline constexpr std::size_t kLocalBodyDrainMax = 64_KiB;    // Request body read past one of our own answers.
+inline constexpr std::size_t kChunkExtensionMax = 256;       // Per message; ignored and never forwarded.
+inline constexpr std::size_t kTrailerMax = 8_KiB;            // Trailer section, dropped.
+inline constexpr std::uint32_t kForwardedForMax = 30;        // Addresses; an ALB answers 463 above it.
+inline constexpr std::size_t kForwardedForBytesMax = 1_KiB;  // The same bound in bytes.
+inline constexpr std::uint32_t kInterimResponsesMax = 16;    // 1xx before a final response.
+inline constexpr std::uint32_t kIdlePerEndpointMax = 64;     // Pooled idle connections per endpoint and worker.
+inline constexpr std::uint32_t kWorkersMax = 4;              // Per door; there are four doors on a node.
+inline constexpr std::uint32_t kListenersPerDoorMax = 16;    // The supervisor's fixed tables.
+inline constexpr std::uint32_t kDoorsMax = 32;               // The same.
+inline constexpr std::size_t kFeedFrameMax = 16_MiB;         // One feed message.
+inline constexpr std::size_t kManifestFileMax = 16_MiB;      // One manifest file.
+inline constexpr std::size_t kManifestDepthMax = 64;         // Nesting of YAML and JSON.
+inline constexpr std::size_t kObjectBytesMax = 2_MiB;        // One Kubernetes object; etcd stops at 1.5 MiB.
+inline constexpr std::size_t kPathBytesMax = 4_KiB;          // One path of one rule.
+inline constexpr std::size_t kAnnotationBytesMax = 4_KiB;    // One annotation value that we read.
+inline constexpr std::uint32_t kRulesPerObjectMax = 10000;   // host+path pairs of one Ingress.
+inline constexpr std::uint32_t kEndpointsPerUpstreamMax = 10000;
+inline constexpr std::uint32_t kCrashesToQuarantine = 5;     // Within one minute: the snapshot is put aside.
+
+static_assert(Limits{}.request_line_max <= Limits{}.request_head_max);
+static_assert(Limits{}.response_head_max <= 32_KiB, "an ALB refuses more");
+static_assert(Timeouts{}.idle > 60s && Timeouts{}.response_head < 60s, "an ALB's idle timeout is 60 s");
+static_assert(Timeouts{}.upstream_idle < 5s, "Node.js closes after 5 s");
+
+}  // namespace bd::model

@@ -1,0 +1,87 @@
+#pragma once
+// What a route table is made of: virtual hosts, routes, upstreams, endpoints. Values only.
+// Names come from the Kubernetes Ingress API (networking.k8s.io/v1) where it has them.
+
+#include <cstdint>
+#include <expected>
+#include <string>
+#include <string_view>
+#include <variant>
+#include <vector>
+
+#include "base/address.h"
+
+namespace bd::model {
+
+/// Host of a rule. `exact` shop.example.com; `wildcard` *.example.com, one label (`name` holds
+/// "example.com"); `any`: rules without a host, and default backends.
+struct HostPattern {
+  enum class Kind : std::uint8_t { exact, wildcard, any };
+  Kind kind = Kind::any;
+  std::string name;  ///< Lower case, no trailing dot; empty for any.
+  /// From Ingress spec.rules[].host: "" is any. Refuses IP literals, ports, upper-case is folded.
+  static std::expected<HostPattern, std::string> parse(std::string_view text);
+  [[nodiscard]] std::string text() const;  ///< "shop.example.com", "*.example.com", "*"
+  auto operator<=>(const HostPattern&) const = default;
+};
+
+/// Path of a rule, in normal form (http::normalize_path). Prefix matches whole elements: /a matches
+/// /a, /a/ and /a/b, not /ab; a trailing slash of a prefix is dropped ("/a/" is "/a"; "/" stays).
+struct PathPattern {
+  enum class Kind : std::uint8_t { exact, prefix };
+  Kind kind = Kind::prefix;
+  std::string path = "/";
+  static std::expected<PathPattern, std::string> parse(Kind kind, std::string_view text);
+  [[nodiscard]] bool matches(std::string_view normal_path) const noexcept;
+  auto operator<=>(const PathPattern&) const = default;
+};
+
+/// Sends the request to an upstream, by key: "namespace/service:port", with "@source" appended if
+/// the source is not the only one.
+struct Forward {
+  std::string upstream;
+  bool operator==(const Forward&) const = default;
+};
+/// 308 to the same host, path and query with https and the twin's declared public port.
+struct Redirect {
+  std::uint16_t port = 443;
+  bool operator==(const Redirect&) const = default;
+};
+/// A tombstone: 503 with `cause`, a finding's code. What a refused but selected and granted Ingress leaves.
+struct Refuse {
+  std::string cause;
+  bool operator==(const Refuse&) const = default;
+};
+using Action = std::variant<Forward, Redirect, Refuse>;
+
+struct Route {
+  PathPattern path;
+  Action action;
+  std::string origin;  ///< "Ingress shop/web": who asked for it; for people.
+  bool operator==(const Route&) const = default;
+};
+
+/// Unit of the feed: all routes of one host of one listener. Routes are in matching order: longer
+/// path first, at equal length exact before prefix, then by text.
+struct VirtualHost {
+  HostPattern host;
+  std::vector<Route> routes;
+  bool operator==(const VirtualHost&) const = default;
+};
+
+/// Order of matching, and of the textual form.
+[[nodiscard]] bool matches_before(const Route& a, const Route& b);
+
+struct Endpoint {
+  SocketAddress address;
+  bool operator==(const Endpoint&) const = default;
+  auto operator<=>(const Endpoint&) const = default;
+};
+
+/// Unit of the feed: a backend service as one door needs it. Endpoints travel apart.
+struct Upstream {
+  std::string key;
+  bool operator==(const Upstream&) const = default;
+};
+
+}  // namespace bd::model

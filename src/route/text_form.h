@@ -1,0 +1,40 @@
+#pragma once
+// The one textual form of route tables: tests, golden files, `blastdoor routes`, /api/v1/routes and bug
+// reports share it. print() is canonical: equal tables print equal bytes; parse(print(x)) == x.
+//
+//   exposure internal-http
+//   listener main
+//     host shop.example.com
+//       exact  /cart   forward shop/cart:http      # Ingress shop/cart
+//       prefix /       forward shop/web:80         # Ingress shop/web
+//     host *.example.com
+//       prefix /       redirect https 443          # Ingress shop/wild
+//     host *
+//       prefix /old    refuse service-missing      # Ingress shop/old
+
+#include <expected>
+#include <map>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "model/route.h"
+
+namespace bd::route {
+
+struct ListenerRoutes {
+  std::string listener;
+  std::vector<model::VirtualHost> hosts;
+  bool operator==(const ListenerRoutes&) const = default;
+};
+struct ExposureRoutes {
+  std::string exposure;
+  std::vector<ListenerRoutes> listeners;
+  bool operator==(const ExposureRoutes&) const = default;
+};
+
+[[nodiscard]] std::string print(const std::vector<ExposureRoutes>& routes);
+/// The error says line and what was expected.
+[[nodiscard]] std::expected<std::vector<ExposureRoutes>, std::string> parse(std::string_view text);
+
+}  // namespace bd::route

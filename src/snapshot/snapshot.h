@@ -1,0 +1,65 @@
+#pragma once
+// What one controller state compiles to: for each door its units. A unit is what the feed carries and
+// what a difference is counted in: one virtual host of one listener, one upstream, one endpoint list.
+//
+// Control and proxy meet here and nowhere else.
+
+#include <compare>
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "model/exposure.h"
+#include "model/finding.h"
+#include "model/route.h"
+
+namespace bd::snapshot {
+
+/// Which virtual host: listener name and host pattern.
+struct VirtualHostKey {
+  std::string listener;
+  model::HostPattern host;
+  auto operator<=>(const VirtualHostKey&) const = default;
+};
+
+/// Everything that one door holds. Units are shared, immutable values: an unchanged unit keeps its pointer from
+/// one generation to the next where the compiler can tell cheaply; equality is by value all the same.
+struct Door {
+  model::Exposure exposure;  ///< Facts of the listeners: scheme, limits, timeouts, trust.
+  std::map<VirtualHostKey, std::shared_ptr<const model::VirtualHost>> hosts;
+  std::map<std::string, model::Upstream> upstreams;  ///< By key; just those that a route forwards to.
+  std::map<std::string, std::vector<model::Endpoint>> endpoints;  ///< By upstream key; sorted, unique.
+  /// Own addresses that must never be connected to (invariant 5): data, admin, probe and metrics addresses.
+  std::vector<SocketAddress> denied;
+  bool allow_loopback = false;  ///< Some manifests source allows loopback endpoints.
+};
+
+struct Snapshot {
+  std::uint64_t generation = 0;
+  std::map<std::string, std::shared_ptr<const Door>> doors;  ///< By exposure name; enabled ones only.
+  std::vector<model::Finding> findings;
+};
+
+/// What has to be sent to get from `before` to `after`.
+struct Difference {
+  bool exposure = false;
+  bool denied = false;
+  std::vector<VirtualHostKey> put_hosts, drop_hosts;
+  std::vector<std::string> put_upstreams, drop_upstreams;
+  std::vector<std::string> put_endpoints;  ///< Also new, possibly empty, lists of new upstreams.
+  [[nodiscard]] bool empty() const;
+};
+[[nodiscard]] Difference difference(const Door& before, const Door& after);
+
+/// A door's whole state as bytes (protobuf, feed.proto's DoorState) with a checksum: what the supervisor keeps in
+/// a sealed memfd, and what the disk keeps per exposure.
+[[nodiscard]] std::string encode(const Door& door, std::uint64_t generation);
+struct DecodedDoor {
+  std::shared_ptr<const Door> door;
+  std::uint64_t generation = 0;
+};
+[[nodiscard]] std::expected<DecodedDoor, std::string> decode(std::string_view bytes);
+
+}  // namespace bd::snapshot

@@ -4,9 +4,8 @@ if(NOT CMAKE_CXX_COMPILER_ID STREQUAL "Clang" OR CMAKE_CXX_COMPILER_VERSION VERS
     "or set CMAKE_CXX_COMPILER=clang++-19. See docs/adr/0007-one-compiler.md.")
 endif()
 
-add_compile_options(-Wall -Wextra -Wconversion -Wshadow -Wswitch-enum -Wno-missing-field-initializers
+add_compile_options(-Wall -Wextra -Wconversion -Wshadow -Wno-missing-field-initializers
   -Wno-missing-designated-field-initializers -fno-plt)
-add_compile_options($<$<COMPILE_LANGUAGE:CXX>:-fcoro-aligned-allocation>)
 add_link_options(-fuse-ld=lld)
 if(BD_WERROR)
   add_compile_options(-Werror)

@@ -1,0 +1,66 @@
+#pragma once
+// TCP connections without protocol: non-blocking reads and writes that say plainly what happened.
+
+#include <sys/uio.h>
+
+#include <cstdint>
+#include <span>
+
+#include "base/address.h"
+#include "base/unique_fd.h"
+#include "rt/reactor.h"
+
+namespace bd::net {
+
+enum class Io : std::uint8_t {
+  ok,      ///< `bytes` > 0 were moved.
+  again,   ///< Wait for an event.
+  end,     ///< The peer finished sending (reads only).
+  error,   ///< Reset, broken pipe: the connection is dead.
+};
+struct IoResult {
+  Io status = Io::again;
+  std::size_t bytes = 0;
+};
+
+/// A connected, or connecting, TCP socket in a reactor.
+class Stream {
+ public:
+  /// Takes the descriptor (non-blocking). False if it can't be registered; the stream is then closed.
+  bool open(rt::Reactor& reactor, UniqueFd fd);
+  /// Starts to connect; finished() tells when handle().writable is set. False: refused at once.
+  bool connect(rt::Reactor& reactor, const SocketAddress& to);
+  /// After connect(): 0 when connected, EINPROGRESS while not, else the errno.
+  [[nodiscard]] int connect_error() noexcept;
+
+  /// Reads once. A short read means that the socket is drained (unless the peer has closed).
+  [[nodiscard]] IoResult read(std::span<char> into) noexcept;
+  [[nodiscard]] IoResult write(std::span<const iovec> from) noexcept;
+
+  void close() noexcept;             ///< In good order: FIN.
+  void reset() noexcept;             ///< RST: the peer must not mistake a broken message for a complete one.
+  void shutdown_write() noexcept;
+  [[nodiscard]] bool is_open() const noexcept { return static_cast<bool>(fd_); }
+  [[nodiscard]] rt::Handle& handle() noexcept { return handle_; }
+  [[nodiscard]] int fd() const noexcept { return fd_.get(); }
+
+ private:
+  rt::Handle handle_;
+  UniqueFd fd_;
+};
+
+/// The two ends of an accepted connection, from the kernel.
+[[nodiscard]] SocketAddress peer_address(int fd) noexcept;
+[[nodiscard]] SocketAddress local_address(int fd) noexcept;
+
+struct Accepted {
+  UniqueFd fd;
+  SocketAddress peer;
+  int error = 0;  ///< errno when there is no fd: EAGAIN, EMFILE, ECONNABORTED …
+};
+[[nodiscard]] Accepted accept(int listener) noexcept;
+
+/// Addresses of this host's interfaces, read once.
+[[nodiscard]] std::vector<IpAddress> interface_addresses();
+
+}  // namespace bd::net

@@ -1,0 +1,64 @@
+#include "proxy/acceptor.h"
+
+#include <linux/filter.h>
+#include <sys/socket.h>
+
+#include <cerrno>
+
+#include "base/check.h"
+#include "net/stream.h"
+#include "proxy/worker.h"
+
+namespace bd::proxy {
+
+using namespace std::chrono_literals;
+
+Acceptor::Acceptor(Worker& worker, std::size_t listener, int fd) : worker_(worker), listener_(listener), fd_(fd) {
+  BD_ASSERT(handle_.attach(worker.reactor(), fd));
+  handle_.set_sink(this);
+}
+
+void Acceptor::on_event() {
+  waiting_for_room_ = false;
+  for (int taken = 0; fd_ >= 0;) {
+    if (!worker_.has_room()) {
+      if (!waiting_for_room_) worker_.stats().add(telemetry::Counter::limit_connections);
+      waiting_for_room_ = true;
+      return;
+    }
+    net::Accepted accepted = net::accept(fd_);
+    if (!accepted.fd) {
+      const bool again = accepted.error == EAGAIN;
+      if (accepted.error == ECONNABORTED || accepted.error == EINTR) continue;
+      // Out of descriptors or memory: the backlog keeps the clients; never spin.
+      if (!again) worker_.reactor().timers().arm(*this, worker_.reactor().now() + 100ms);
+      return;
+    }
+    worker_.accept(listener_, std::move(accepted.fd), accepted.peer);
+    if (++taken == 256) {  // Let the others have a turn.
+      worker_.reactor().timers().arm(*this, worker_.reactor().now());
+      return;
+    }
+  }
+}
+
+void Acceptor::room_again() {
+  if (waiting_for_room_) on_event();
+}
+
+void Acceptor::drain() {
+  // shutdown() would reset the accept queue. Dropping SYNs leaves handshakes that are under way to finish.
+  sock_filter drop_syn[] = {
+      {BPF_LD | BPF_B | BPF_ABS, 0, 0, 13},           // TCP flags
+      {BPF_JMP | BPF_JSET | BPF_K, 0, 1, 0x02},       // SYN?
+      {BPF_RET | BPF_K, 0, 0, 0},                     // drop
+      {BPF_RET | BPF_K, 0, 0, 0xffffffff},            // keep
+  };
+  const sock_fprog program{4, drop_syn};
+  setsockopt(fd_, SOL_SOCKET, SO_ATTACH_FILTER, &program, sizeof program);
+  on_event();
+  handle_.detach();
+  fd_ = -1;
+}
+
+}  // namespace bd::proxy

@@ -1,0 +1,33 @@
+#pragma once
+// One listening socket of one worker.
+
+#include <cstddef>
+
+#include "rt/reactor.h"
+
+namespace bd::proxy {
+
+class Worker;
+
+class Acceptor final : public rt::EventSink, public rt::Timer {
+ public:
+  Acceptor(Worker& worker, std::size_t listener, int fd);
+  ~Acceptor() = default;
+
+  /// Takes connections until there are none, or no room; then tries again when there is room.
+  void on_event() override;
+  /// New handshakes are refused, what the kernel has accepted already is still taken, then the socket is left.
+  void drain();
+  /// A session ended: there may be room again.
+  void room_again();
+
+ private:
+  void on_timer() override { on_event(); }
+  Worker& worker_;
+  std::size_t listener_;
+  int fd_;
+  rt::Handle handle_;
+  bool waiting_for_room_ = false;
+};
+
+}  // namespace bd::proxy

@@ -1,0 +1,91 @@
+#include "proxy/session.h"
+
+#include "proxy/exchange.h"
+
+namespace bd::proxy {
+
+using namespace std::chrono_literals;
+using rt::Waiter;
+
+Session::Session(Worker& owner, std::size_t index, const SocketAddress& address)
+    : worker(owner), listener_index(index), peer(address), in(owner.blocks()), waiter(owner.reactor()) {
+  next_ = worker.sessions_;
+  link_ = &worker.sessions_;
+  if (next_ != nullptr) next_->link_ = &next_;
+  worker.sessions_ = this;
+  ++worker.session_count_;
+  telemetry::WorkerStats::bump(worker.stats().open_connections, 1);
+}
+
+Session::~Session() {
+  *link_ = next_;
+  if (next_ != nullptr) next_->link_ = link_;
+  client.close();
+  worker.forget(*this);
+}
+
+/// Waits for the first byte of a message without holding a buffer.
+rt::Task<Session::Idle> Session::wait_for_message() {
+  const rt::Instant deadline = worker.reactor().now() + listener()->facts.timeouts.idle;
+  for (;;) {
+    if (!in.empty()) co_return Idle::message;
+    if (client.handle().readable) {
+      const net::IoResult got = client.read(in.room());
+      if (got.status == net::Io::ok) {
+        in.filled(got.bytes);
+        worker.stats().add(telemetry::Counter::request_bytes, got.bytes);
+        co_return Idle::message;
+      }
+      in.release_if_empty();
+      if (got.status != net::Io::again) co_return Idle::closed;
+    }
+    if (worker.closing()) co_return Idle::closed;
+    const Waiter::Woken woken = co_await waiter.wait(deadline);
+    if (woken == Waiter::Woken::deadline) co_return Idle::closed;
+  }
+}
+
+/// Closes without a reset that would destroy the response on its way: says that we are done, and reads
+/// what the client still sends, in bounds (RFC 9112 §9.6).
+rt::Task<void> Session::linger() {
+  const rt::Instant deadline = worker.reactor().now() + 1s;
+  client.shutdown_write();
+  in.clear();
+  for (std::size_t drained = 0; drained < model::kLocalBodyDrainMax;) {
+    if (!client.handle().readable) {
+      if (client.handle().broken) co_return;
+      const Waiter::Woken woken = co_await waiter.wait(deadline);
+      if (woken == Waiter::Woken::deadline) co_return;
+      continue;
+    }
+    const net::IoResult got = client.read(in.room());
+    if (got.status == net::Io::end || got.status == net::Io::error) co_return;
+    drained += got.bytes;
+  }
+}
+
+namespace {
+
+/// A coroutine of its own, so that the exchange's memory is held only while there is one.
+rt::Task<Outcome> exchange_once(Session& session) {
+  Exchange exchange(session);
+  const Outcome outcome = co_await exchange.run();
+  co_return outcome;
+}
+
+}  // namespace
+
+rt::Task<void> Session::serve(std::unique_ptr<Session> session) {
+  for (;;) {
+    const Idle idle = co_await session->wait_for_message();
+    if (idle == Idle::closed) co_return;
+    const Outcome outcome = co_await exchange_once(*session);
+    session->in.release_if_empty();
+    if (outcome == Outcome::keep) continue;
+    if (outcome == Outcome::linger) co_await session->linger();
+    if (outcome == Outcome::reset) session->client.reset();
+    co_return;
+  }
+}
+
+}  // namespace bd::proxy

@@ -1,0 +1,45 @@
+#pragma once
+// One client connection: idle, or in an exchange. Idle it holds this struct and one small frame.
+
+#include <cstddef>
+
+#include "base/address.h"
+#include "net/stream.h"
+#include "proxy/buffer.h"
+#include "proxy/worker.h"
+#include "rt/reactor.h"
+#include "rt/task.h"
+
+namespace bd::proxy {
+
+class Session {
+ public:
+  Session(Worker& worker, std::size_t listener, const SocketAddress& peer);
+  Session(const Session&) = delete;
+  Session& operator=(const Session&) = delete;
+  ~Session();
+
+  /// Serves the connection until it ends; owns the session.
+  static rt::Task<void> serve(std::unique_ptr<Session> session);
+  /// The door drains: an idle connection closes, a busy one after its response.
+  void announce_close() { waiter.wake(); }
+
+  [[nodiscard]] const std::shared_ptr<const decide::Listener>& listener() const { return worker.listener(listener_index); }
+
+  Worker& worker;
+  const std::size_t listener_index;
+  const SocketAddress peer;
+  net::Stream client;
+  Buffer in;
+  rt::Waiter waiter;
+
+ private:
+  friend class Worker;
+  enum class Idle : std::uint8_t { message, closed };
+  rt::Task<Idle> wait_for_message();
+  rt::Task<void> linger();
+  Session* next_ = nullptr;
+  Session** link_ = nullptr;
+};
+
+}  // namespace bd::proxy

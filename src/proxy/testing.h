@@ -1,0 +1,92 @@
+#pragma once
+// For tests only: a door with real sockets, an upstream that follows a script, a client that sends raw bytes.
+
+#include <atomic>
+#include <functional>
+#include <memory>
+#include <mutex>
+#include <string>
+#include <string_view>
+#include <thread>
+#include <vector>
+
+#include "base/unique_fd.h"
+#include "proxy/server.h"
+
+namespace bd::proxy::testing {
+
+/// A raw TCP client, blocking, with a bound of five seconds on every read.
+class Client {
+ public:
+  explicit Client(std::uint16_t port);
+  void send(std::string_view bytes);
+  /// Reads until `enough` says so, or the peer closes, or the bound passes.
+  std::string receive_until(const std::function<bool(std::string_view)>& enough);
+  /// One response with a Content-Length or chunked body, or what came until the close.
+  std::string response();
+  /// Everything until the close.
+  std::string rest() { return receive_until([](std::string_view) { return false; }); }
+  [[nodiscard]] bool was_reset() const { return reset_; }
+  [[nodiscard]] bool at_end() const { return end_; }
+  void finish_sending();
+
+ private:
+  UniqueFd fd_;
+  std::string left_;
+  bool reset_ = false;
+  bool end_ = false;
+};
+
+/// What an upstream does with one request on one connection: gets the bytes of head and body, returns the bytes of
+/// the answer. `close` is set to end the connection after it.
+using Script = std::function<std::string(const std::string& request, bool& close)>;
+
+/// Listens on a port of loopback; one thread per connection.
+class ScriptedUpstream {
+ public:
+  explicit ScriptedUpstream(Script script);
+  ~ScriptedUpstream();
+  [[nodiscard]] std::uint16_t port() const { return port_; }
+  [[nodiscard]] int connections() const { return connections_; }
+  [[nodiscard]] std::vector<std::string> requests() const;
+
+ private:
+  void serve(int fd);
+  Script script_;
+  std::uint16_t port_ = 0;
+  UniqueFd listener_;
+  std::atomic<int> connections_{0};
+  mutable std::mutex mutex_;
+  std::vector<std::string> requests_;
+  std::vector<std::thread> threads_;
+  std::vector<int> open_;
+  std::thread acceptor_;
+};
+
+/// A door of one listener on a port of loopback.
+class TestDoor {
+ public:
+  explicit TestDoor(const std::function<void(model::Listener&)>& facts = {});
+  ~TestDoor();
+  [[nodiscard]] std::uint16_t port() const { return port_; }
+  [[nodiscard]] Server& server() { return *server_; }
+  [[nodiscard]] std::uint64_t counter(telemetry::Counter counter) const;
+  /// Serves `host` with one prefix route `/` to the upstreams' ports.
+  void route(const std::string& host, const std::vector<std::uint16_t>& ports);
+  void put(const model::VirtualHost& host);
+  void endpoints(const std::string& key, const std::vector<std::uint16_t>& ports);
+  void apply();
+  snapshot::Door door;
+
+ private:
+  std::uint16_t port_ = 0;
+  UniqueFd listener_;
+  telemetry::DoorStats* stats_ = nullptr;
+  std::unique_ptr<Server> server_;
+  std::uint64_t generation_ = 0;
+};
+
+/// Polls until `condition` holds, at most five seconds.
+[[nodiscard]] bool eventually(const std::function<bool()>& condition);
+
+}  // namespace bd::proxy::testing

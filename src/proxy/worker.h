@@ -1,0 +1,86 @@
+#pragma once
+// One thread of the data plane: a reactor, its listening sockets, its sessions and its upstream pools. Workers
+// share nothing; tables come by mail.
+
+#include <array>
+#include <atomic>
+#include <cstdint>
+#include <functional>
+#include <map>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "decide/decide.h"
+#include "proxy/acceptor.h"
+#include "proxy/buffer.h"
+#include "rt/reactor.h"
+#include "rt/task.h"
+#include "snapshot/snapshot.h"
+#include "telemetry/stats.h"
+#include "upstream/upstream.h"
+
+namespace bd::proxy {
+
+class Session;
+
+class Worker {
+ public:
+  struct ListenSocket {
+    std::string listener;
+    int fd;
+  };
+  Worker(std::string exposure, std::vector<ListenSocket> sockets, telemetry::WorkerStats& stats);
+  ~Worker();
+
+  /// The thread's body: until stop() is posted.
+  void run();
+
+  // All of these run on the worker's thread.
+  void apply(const std::shared_ptr<const snapshot::Door>& door,
+             const std::map<std::string, std::shared_ptr<const route::Table>>& tables);
+  void fail_probes() noexcept { state_.draining = true; }
+  void drain(std::function<void()> done);
+  void stop();
+
+  [[nodiscard]] rt::Reactor& reactor() noexcept { return reactor_; }
+  [[nodiscard]] telemetry::WorkerStats& stats() noexcept { return stats_; }
+  [[nodiscard]] BlockPool& blocks() noexcept { return blocks_; }
+  [[nodiscard]] upstream::Upstreams& upstreams() noexcept { return upstreams_; }
+  [[nodiscard]] const decide::DoorState& state() const noexcept { return state_; }
+  [[nodiscard]] bool closing() const noexcept { return closing_; }
+  [[nodiscard]] std::uint64_t random() noexcept;
+  [[nodiscard]] const std::shared_ptr<const decide::Listener>& listener(std::size_t index) const {
+    return listeners_[index];
+  }
+
+  /// Called by acceptors: takes a connection over.
+  void accept(std::size_t listener, UniqueFd fd, const SocketAddress& peer);
+  [[nodiscard]] bool has_room() const noexcept;
+
+  /// A vector of fields with its memory, lent for one exchange.
+  [[nodiscard]] http::Fields take_fields();
+  void give_back(http::Fields fields);
+
+ private:
+  friend class Session;
+  void turn();
+  void forget(Session& session);
+
+  rt::Reactor reactor_;
+  telemetry::WorkerStats& stats_;
+  BlockPool blocks_;
+  upstream::Upstreams upstreams_;
+  std::vector<std::shared_ptr<const decide::Listener>> listeners_;
+  std::vector<std::unique_ptr<Acceptor>> acceptors_;
+  decide::DoorState state_;
+  rt::Scope scope_;
+  Session* sessions_ = nullptr;  // Intrusive list of all.
+  std::size_t session_count_ = 0;
+  std::vector<http::Fields> spare_fields_;
+  std::array<std::uint64_t, 2> random_{};
+  std::function<void()> drained_;
+  bool closing_ = false;
+};
+
+}  // namespace bd::proxy

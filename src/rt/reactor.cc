@@ -1,0 +1,147 @@
+#include "rt/reactor.h"
+
+#include <sys/epoll.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <array>
+#include <cerrno>
+#include <utility>
+
+#include "base/check.h"
+
+namespace bd::rt {
+
+struct Reactor::Events {
+  std::array<epoll_event, kBatch> at;
+};
+
+bool Waiter::Awaiter::await_ready() const noexcept { return waiter.signaled_ || waiter.reactor_.cancelled_; }
+
+void Waiter::Awaiter::await_suspend(std::coroutine_handle<> waiting) noexcept {
+  waiter.waiting_ = waiting;
+  waiter.reactor_.timers().arm(waiter, deadline);
+}
+
+Waiter::Woken Waiter::Awaiter::await_resume() noexcept {
+  waiter.reactor_.timers().disarm(waiter);
+  waiter.signaled_ = false;
+  const bool timed_out = std::exchange(waiter.timed_out_, false) || waiter.reactor_.cancelled_;
+  return timed_out ? Woken::deadline : Woken::event;
+}
+
+void Waiter::wake() noexcept {
+  if (const auto waiting = std::exchange(waiting_, nullptr)) {
+    waiting.resume();
+  } else {
+    signaled_ = true;
+  }
+}
+
+void Waiter::on_timer() {
+  if (!waiting_) return;
+  timed_out_ = true;
+  wake();
+}
+
+Handle::~Handle() { detach(); }
+
+bool Handle::attach(Reactor& reactor, int fd) {
+  BD_ASSERT(reactor_ == nullptr);
+  epoll_event event{};
+  event.events = EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET;
+  event.data.ptr = this;
+  if (epoll_ctl(reactor.epoll_.get(), EPOLL_CTL_ADD, fd, &event) != 0) return false;
+  reactor_ = &reactor;
+  fd_ = fd;
+  return true;
+}
+
+void Handle::detach() noexcept {
+  if (reactor_ == nullptr) return;
+  epoll_event ignored{};
+  epoll_ctl(reactor_->epoll_.get(), EPOLL_CTL_DEL, fd_, &ignored);
+  reactor_->forget(this);
+  reactor_ = nullptr;
+  sink_ = nullptr;
+}
+
+Reactor::Reactor()
+    : epoll_(epoll_create1(EPOLL_CLOEXEC)),
+      mail_event_(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)),
+      now_(std::chrono::steady_clock::now()),
+      timers_(now_),
+      events_(std::make_unique<Events>()) {
+  BD_ASSERT(epoll_ && mail_event_);
+  epoll_event event{};
+  event.events = EPOLLIN;
+  event.data.ptr = nullptr;  // Null stands for the mailbox.
+  BD_ASSERT(epoll_ctl(epoll_.get(), EPOLL_CTL_ADD, mail_event_.get(), &event) == 0);
+}
+
+Reactor::~Reactor() = default;
+
+void Reactor::post(std::function<void()> work) {
+  {
+    const std::lock_guard lock(mail_mutex_);
+    mail_.push_back(std::move(work));
+  }
+  const std::uint64_t one = 1;
+  [[maybe_unused]] const auto written = write(mail_event_.get(), &one, sizeof one);
+}
+
+void Reactor::drain_mailbox() {
+  std::uint64_t count = 0;
+  [[maybe_unused]] const auto got = read(mail_event_.get(), &count, sizeof count);
+  std::vector<std::function<void()>> work;
+  {
+    const std::lock_guard lock(mail_mutex_);
+    work.swap(mail_);
+  }
+  for (const auto& item : work) item();
+}
+
+void Reactor::forget(const Handle* handle) noexcept {
+  // A handle may go away while its own event waits later in the batch that is being dispatched.
+  for (int i = batch_at_; i < batch_size_; ++i) {
+    auto& event = events_->at[static_cast<std::size_t>(i)];
+    if (event.data.ptr == handle) event.events = 0;
+  }
+}
+
+void Reactor::dispatch(int count) {
+  bool mail = false;
+  batch_size_ = count;
+  for (batch_at_ = 0; batch_at_ < batch_size_;) {
+    const epoll_event event = events_->at[static_cast<std::size_t>(batch_at_++)];
+    if (event.data.ptr == nullptr) {
+      mail = true;
+      continue;
+    }
+    if (event.events == 0) continue;  // Forgotten meanwhile.
+    auto* handle = static_cast<Handle*>(event.data.ptr);
+    if ((event.events & (EPOLLIN | EPOLLRDHUP | EPOLLHUP | EPOLLERR)) != 0) handle->readable = true;
+    if ((event.events & (EPOLLOUT | EPOLLHUP | EPOLLERR)) != 0) handle->writable = true;
+    if ((event.events & (EPOLLRDHUP | EPOLLHUP | EPOLLERR)) != 0) handle->peer_closed = true;
+    if ((event.events & (EPOLLHUP | EPOLLERR)) != 0) handle->broken = true;
+    if (handle->sink_ != nullptr) handle->sink_->on_event();
+  }
+  batch_size_ = 0;
+  if (mail) drain_mailbox();
+}
+
+void Reactor::run(const std::function<void()>& on_turn, std::chrono::milliseconds idle_turn) {
+  while (!stopping_) {
+    const Instant next = std::min(timers_.next(), now_ + idle_turn);
+    const auto wait = std::chrono::ceil<std::chrono::milliseconds>(next - now_);
+    const int count = epoll_wait(epoll_.get(), events_->at.data(), kBatch,
+                                 static_cast<int>(std::max<std::int64_t>(wait.count(), 0)));
+    now_ = std::chrono::steady_clock::now();
+    if (count > 0) dispatch(count);
+    timers_.advance(now_);
+    on_turn();
+  }
+}
+
+}  // namespace bd::rt

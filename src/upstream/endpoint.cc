@@ -1,0 +1,65 @@
+#include "upstream/endpoint.h"
+
+#include <sys/socket.h>
+
+#include <algorithm>
+#include <cerrno>
+
+#include "model/limits.h"
+
+namespace bd::upstream {
+
+void Connection::on_event() { endpoint_->drop(this); }
+void Connection::on_timer() { endpoint_->drop(this); }
+
+Endpoint::~Endpoint() { drop_idle(); }
+
+namespace {
+
+/// True if nothing has arrived: neither a FIN nor bytes that would belong to no request.
+bool is_silent(int fd) {
+  char byte;
+  const ssize_t got = ::recv(fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT);
+  return got < 0 && (errno == EAGAIN || errno == EWOULDBLOCK);
+}
+
+}  // namespace
+
+std::unique_ptr<Connection> Endpoint::take_idle(Check check) {
+  while (!idle_.empty()) {
+    std::unique_ptr<Connection> connection = std::move(idle_.back());
+    idle_.pop_back();
+    telemetry::WorkerStats::bump(stats_.idle_upstream, -1);
+    reactor_.timers().disarm(*connection);
+    connection->stream.handle().set_sink(nullptr);
+    if (connection->stream.handle().peer_closed) continue;
+    if (check == Check::probe && !is_silent(connection->stream.fd())) continue;
+    connection->reused = true;
+    return connection;
+  }
+  return nullptr;
+}
+
+void Endpoint::keep_idle(std::unique_ptr<Connection> connection, rt::Duration idle_max) {
+  if (retired_ || connection->stream.handle().peer_closed) return;
+  if (idle_.size() >= model::kIdlePerEndpointMax) return;
+  connection->stream.handle().set_sink(connection.get());
+  reactor_.timers().arm(*connection, reactor_.now() + idle_max);
+  telemetry::WorkerStats::bump(stats_.idle_upstream, 1);
+  idle_.push_back(std::move(connection));
+}
+
+void Endpoint::drop(const Connection* connection) {
+  const auto it = std::find_if(idle_.begin(), idle_.end(),
+                               [&](const auto& entry) { return entry.get() == connection; });
+  if (it == idle_.end()) return;
+  telemetry::WorkerStats::bump(stats_.idle_upstream, -1);
+  idle_.erase(it);
+}
+
+void Endpoint::drop_idle() {
+  telemetry::WorkerStats::bump(stats_.idle_upstream, -static_cast<std::int64_t>(idle_.size()));
+  idle_.clear();
+}
+
+}  // namespace bd::upstream

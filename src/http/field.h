@@ -19,8 +19,8 @@ enum class FieldName : std::uint8_t {
   proxy_authorization, date, server, content_type, location, retry_after, http2_settings,
 };
 
-/// Case- and `_`-folded: `X_Forwarded_For` is x_forwarded_for too, so that no look-alike of a name
-/// that we write gets past us. (`x_forwarded_other`: any other X-Forwarded-*; `x_amzn_other`: any other
+/// Case-folded, and every separator of a token (`_`, `.`, …) is a `-`: `X_Forwarded_For` is x_forwarded_for
+/// too, so that no look-alike of a name that we write gets past us. (`x_forwarded_other`: any other X-Forwarded-*; `x_amzn_other`: any other
 /// X-Amzn-*; `x_blastdoor_other`: any other X-Blastdoor-*.)
 [[nodiscard]] FieldName field_name(std::string_view name) noexcept;
 

@@ -14,7 +14,8 @@ namespace bd::http {
 /// RFC 3986 §6.2.2 without surprises: percent-encoded unreserved characters are decoded, other escapes
 /// get upper-case hex, dot segments (also when written %2e) are removed. `//` is kept but never lets a
 /// path escape its Prefix (see merge_slashes). Refused (bad_request): no leading `/`, bad escapes, %00, raw
-/// controls, spaces, 8-bit bytes, `\` raw or %5c, %2f, overlong UTF-8 (%c0 %c1 leading), `#`.
+/// controls, spaces, 8-bit bytes, `\` raw or %5c, %2f, overlong UTF-8 (%c0 %c1 leading, %e0 %80-%9f,
+/// %f0 %80-%8f), `#`, `?`, dot segments with parameters (`..;`).
 [[nodiscard]] Result<std::string> normalize_path(std::string_view raw);
 
 /// True if `raw` is already in normal form (the common case: no allocation, no rewrite).
@@ -34,7 +35,8 @@ struct Target {
   static Result<Target> parse(Method method, std::string_view raw);
 };
 
-/// The one authority of a request: Host and absolute-form must agree (compared as Authority::host and port), else bad_request.
+/// The one authority of a request: Host and absolute-form must agree (compared as Authority::host and port),
+/// else bad_request. Also bad_request: no authority at all (HTTP/1.0 without Host, in origin-form).
 [[nodiscard]] Result<Authority> effective_authority(const Target& target, std::string_view host_field);
 
 }  // namespace bd::http

@@ -6,6 +6,9 @@ Exposure make_exposure(std::string name, Side side, Scheme scheme, std::uint16_t
   Exposure out;
   out.side = side;
   out.hosts = side == Side::external ? HostOwnership::owned : HostOwnership::shared;
+  // Within the company a label may ask for anything; the internet gets exact hosts only.
+  if (side == Side::internal)
+    out.allow = {.wildcard = true, .empty_host = true, .default_backend = true};
   out.selector = Selector::equals(std::string(kExposeLabel), name);
   Listener listener;
   listener.name = "main";

@@ -74,7 +74,7 @@ inline constexpr std::string_view kControllerName = "blastdoor.io/ingress-contro
 /// internal-httpsecure 10001, external-http 10002, external-httpsecure 10003.
 std::vector<Exposure> default_exposures();
 
-/// An exposure with the defaults of its side: `hosts`, selector, one listener on 0.0.0.0:`port`.
+/// An exposure with the defaults of its side: `allow` (all on internal, nothing on external), `hosts`, selector, one listener on 0.0.0.0:`port`.
 Exposure make_exposure(std::string name, Side side, Scheme scheme, std::uint16_t port);
 
 }  // namespace bd::model

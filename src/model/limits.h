@@ -11,6 +11,8 @@ namespace bd::model {
 using std::chrono::milliseconds;
 using namespace std::chrono_literals;
 
+// Bytes always carry one of these, times their own suffix; a bare number is a count.
+inline constexpr std::size_t operator""_B(unsigned long long n) { return n; }
 inline constexpr std::size_t operator""_KiB(unsigned long long n) { return n << 10; }
 inline constexpr std::size_t operator""_MiB(unsigned long long n) { return n << 20; }
 
@@ -20,7 +22,7 @@ struct Limits {
   std::size_t request_head_max = 64_KiB;   // What an ALB passes, all fields together.
   std::uint32_t request_fields_max = 100;  // HAProxy's bound; browsers send some 20.
   std::size_t response_head_max = 32_KiB;  // Above it an ALB answers 502 and does not say why.
-  std::uint64_t request_body_max = 0;      // Bytes; 0: no limit, as an ALB has none.
+  std::uint64_t request_body_max = 0_B;    // 0: no limit, as an ALB has none.
   std::uint32_t connections_max = 16384;   // Per door; with bounded buffers it bounds memory.
   std::uint32_t pipeline_max = 16;         // Requests queued on one connection before we stop reading.
   bool operator==(const Limits&) const = default;
@@ -42,23 +44,31 @@ struct Timeouts {
 // Fixed bounds, process wide.
 inline constexpr std::size_t kRelayBuffer = 16_KiB;          // One hot read buffer; held only while data moves.
 inline constexpr std::size_t kLocalBodyDrainMax = 64_KiB;    // Request body read past one of our own answers.
-inline constexpr std::size_t kChunkExtensionMax = 256;       // Per message; ignored and never forwarded.
+inline constexpr std::size_t kChunkExtensionMax = 256_B;     // Per message; ignored and never forwarded.
 inline constexpr std::size_t kTrailerMax = 8_KiB;            // Trailer section, dropped.
 inline constexpr std::uint32_t kForwardedForMax = 30;        // Addresses; an ALB answers 463 above it.
 inline constexpr std::size_t kForwardedForBytesMax = 1_KiB;  // The same bound in bytes.
 inline constexpr std::uint32_t kInterimResponsesMax = 16;    // 1xx before a final response.
 inline constexpr std::uint32_t kIdlePerEndpointMax = 64;     // Pooled idle connections per endpoint and worker.
 inline constexpr std::uint32_t kWorkersMax = 4;              // Per door; there are four doors on a node.
-inline constexpr std::uint32_t kListenersPerDoorMax = 16;    // The supervisor's fixed tables.
-inline constexpr std::uint32_t kDoorsMax = 32;               // The same.
+inline constexpr std::uint32_t kListenersPerDoorMax = 16;    // The supervisor's tables have a fixed size.
+inline constexpr std::uint32_t kDoorsMax = 32;               // The same tables.
 inline constexpr std::size_t kFeedFrameMax = 16_MiB;         // One feed message.
+inline constexpr std::size_t kSnapshotBytesMax = 256_MiB;    // One door's sealed memfd; two are kept.
 inline constexpr std::size_t kManifestFileMax = 16_MiB;      // One manifest file.
 inline constexpr std::size_t kManifestDepthMax = 64;         // Nesting of YAML and JSON.
+inline constexpr std::size_t kManifestFilesMax = 10'000;     // Of one folder: more is a mistaken path.
+inline constexpr std::size_t kManifestFolderDepthMax = 16;   // Folders within folders.
+inline constexpr std::size_t kKubeAnswerMax = 16_MiB;        // One page of a list, or one event of a watch.
+inline constexpr std::uint32_t kKubePageMax = 500;           // Objects per page of a list, as client-go asks.
+inline constexpr std::size_t kKubeObjectsMax = 200'000;      // Of one kind: above what Kubernetes is tested with.
 inline constexpr std::size_t kObjectBytesMax = 2_MiB;        // One Kubernetes object; etcd stops at 1.5 MiB.
 inline constexpr std::size_t kPathBytesMax = 4_KiB;          // One path of one rule.
 inline constexpr std::size_t kAnnotationBytesMax = 4_KiB;    // One annotation value that we read.
 inline constexpr std::uint32_t kRulesPerObjectMax = 10000;   // host+path pairs of one Ingress.
-inline constexpr std::uint32_t kEndpointsPerUpstreamMax = 10000;
+inline constexpr std::uint32_t kFindingsPerObjectMax = 100;  // One broken object must not fill the list.
+inline constexpr std::uint32_t kListDepthMax = 4;            // `v1 List` inside `v1 List`; tools write one.
+inline constexpr std::uint32_t kEndpointsPerUpstreamMax = 10000;  // One list stays far below a feed frame.
 inline constexpr std::uint32_t kCrashesToQuarantine = 5;     // Within one minute: the snapshot is put aside.
 
 static_assert(Limits{}.request_line_max <= Limits{}.request_head_max);

@@ -1,6 +1,6 @@
 #pragma once
-// The one textual form of route tables: tests, golden files, `blastdoor routes`, /api/v1/routes and bug
-// reports share it. print() is canonical: equal tables print equal bytes; parse(print(x)) == x.
+// The one textual form of route tables: tests, golden files, `blastdoor routes`, /api/v1/routes and
+// bug reports share it. print() is canonical: equal tables print equal bytes; parse(print(x)) == x.
 //
 //   exposure internal-http
 //   listener main
@@ -11,9 +11,11 @@
 //       prefix /       redirect https 443          # Ingress shop/wild
 //     host *
 //       prefix /old    refuse service-missing      # Ingress shop/old
+//
+// `#` begins the origin of a route, and a comment elsewhere; a byte that could be mistaken is
+// `\xNN`.
 
 #include <expected>
-#include <map>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -33,8 +35,11 @@ struct ExposureRoutes {
   bool operator==(const ExposureRoutes&) const = default;
 };
 
+/// The same routes in the order in which they are printed: names, hosts and paths as they compare.
+[[nodiscard]] std::vector<ExposureRoutes> canonical(std::vector<ExposureRoutes> routes);
+
 [[nodiscard]] std::string print(const std::vector<ExposureRoutes>& routes);
-/// The error says line and what was expected.
+/// In canonical order, whatever the order of the lines. The error says line and what was expected.
 [[nodiscard]] std::expected<std::vector<ExposureRoutes>, std::string> parse(std::string_view text);
 
 }  // namespace bd::route

@@ -5,6 +5,7 @@
 
 #include <cstdint>
 #include <expected>
+#include <initializer_list>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -31,6 +32,7 @@ class Value {
   explicit Value(std::int64_t v) : data_(v) {}
   explicit Value(double v) : data_(v) {}
   explicit Value(std::string v) : data_(std::move(v)) {}
+  explicit Value(const char* v) : data_(std::string(v)) {}  ///< Or a literal would become a bool.
   explicit Value(Array v) : data_(std::move(v)) {}
   explicit Value(Object v) : data_(std::move(v)) {}
 

@@ -26,6 +26,8 @@ struct Meta {
   model::Labels labels;
   std::map<std::string, std::string, std::less<>> annotations;
   /// metadata.labels or .annotations entries whose value was no string (`expose: true`): key → kind of value.
+  /// Annotations that we read and that are above kAnnotationBytesMax stand here too, as "too long"; other
+  /// annotations of that length are dropped, since nobody reads them.
   std::map<std::string, std::string, std::less<>> mistyped_labels;
   std::map<std::string, std::string, std::less<>> mistyped_annotations;
   bool deleting = false;  ///< metadata.deletionTimestamp is set.
@@ -54,11 +56,13 @@ struct IngressPath {
   std::string path;
   PathType type = PathType::implementation_specific;
   Backend backend;
+  std::size_t index = 0;  ///< In its rule as it is written: paths with mistakes are left out.
   bool operator==(const IngressPath&) const = default;
 };
 struct IngressRule {
   std::string host;
   std::vector<IngressPath> paths;
+  std::size_t index = 0;  ///< In spec.rules as it is written.
   bool operator==(const IngressRule&) const = default;
 };
 struct IngressTls {
@@ -69,20 +73,24 @@ struct IngressTls {
 
 struct Ingress {
   Meta meta;
-  std::optional<std::string> class_name;  ///< spec.ingressClassName
+  std::optional<std::string> class_name;  ///< spec.ingressClassName; "" if it is there but no string.
   std::optional<Backend> default_backend;
   std::vector<IngressRule> rules;
   std::vector<IngressTls> tls;
-  /// Mistakes in spec (wrong type, missing name …) with their field paths. The rules they stand in were left
-  /// out of `rules`; their hosts (if readable) are in `broken` so that a tombstone can stand there.
+  /// Every mistake in the object, with field paths. The paths they stand in were left out of `rules`; their
+  /// hosts (if readable) are in `broken` so that a tombstone can stand there. A rule in `rules` has no paths only
+  /// if it has no `http`: its host is for the default backend. An Ingress that is refused whole (too large, too many
+  /// rules, an old apiVersion, unreadable annotations) has no rules, and all its hosts are in `broken`.
   std::vector<model::Finding> mistakes;
   struct BrokenRule {
     std::string host;
     std::string path;  ///< Empty: the whole host.
     PathType type = PathType::prefix;
+    std::string cause;  ///< Code of the mistake that broke it.
     bool operator==(const BrokenRule&) const = default;
   };
   std::vector<BrokenRule> broken;
+  bool broken_default = false;  ///< spec.defaultBackend is there but was refused.
   bool operator==(const Ingress&) const = default;
 };
 

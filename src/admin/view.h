@@ -48,8 +48,10 @@ struct View {
   std::vector<DoorView> doors;
   std::vector<SourceView> sources;
   std::vector<GenerationView> generations;
-  std::int64_t last_change_ms = 0;          ///< Unix time of the last event of any source.
+  std::int64_t now_ms = 0;                  ///< Unix time of this picture.
+  std::int64_t last_change_ms = 0;          ///< Unix time of the last event of any source; 0: none yet.
   bool ready = false;                       ///< Every source has delivered, or a snapshot from disk is served.
+  std::string version;                      ///< Of this program.
 };
 
 }  // namespace bd::admin

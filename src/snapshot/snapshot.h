@@ -6,9 +6,11 @@
 
 #include <compare>
 #include <cstdint>
+#include <expected>
 #include <map>
 #include <memory>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "model/exposure.h"
@@ -36,6 +38,10 @@ struct Door {
   bool allow_loopback = false;  ///< Some manifests source allows loopback endpoints.
 };
 
+/// True if `address` is one of a door's `denied`. An own address on all interfaces (0.0.0.0:10000, [::]:10000)
+/// also denies every loopback address with its port; the node's addresses are listed one by one.
+[[nodiscard]] bool is_denied(const std::vector<SocketAddress>& denied, const SocketAddress& address);
+
 struct Snapshot {
   std::uint64_t generation = 0;
   std::map<std::string, std::shared_ptr<const Door>> doors;  ///< By exposure name; enabled ones only.
@@ -45,7 +51,7 @@ struct Snapshot {
 /// What has to be sent to get from `before` to `after`.
 struct Difference {
   bool exposure = false;
-  bool denied = false;
+  bool denied = false;  ///< Or allow_loopback.
   std::vector<VirtualHostKey> put_hosts, drop_hosts;
   std::vector<std::string> put_upstreams, drop_upstreams;
   std::vector<std::string> put_endpoints;  ///< Also new, possibly empty, lists of new upstreams.
@@ -53,13 +59,18 @@ struct Difference {
 };
 [[nodiscard]] Difference difference(const Door& before, const Door& after);
 
-/// A door's whole state as bytes (protobuf, feed.proto's DoorState) with a checksum: what the supervisor keeps in
-/// a sealed memfd, and what the disk keeps per exposure.
+/// SHA-256 of `bytes` as 64 hex digits.
+[[nodiscard]] std::string digest(std::string_view bytes);
+
+/// A door's whole state as bytes (protobuf, snapshot.proto's DoorState) with a checksum: what the supervisor keeps in
+/// a sealed memfd, and what the disk keeps per exposure. Equal states give equal bytes.
 [[nodiscard]] std::string encode(const Door& door, std::uint64_t generation);
 struct DecodedDoor {
   std::shared_ptr<const Door> door;
   std::uint64_t generation = 0;
 };
+/// The bytes are untrusted: a door that decodes keeps every rule that the compiler keeps (a known upstream behind each
+/// route, an own listener under each host, …). The error says what is wrong.
 [[nodiscard]] std::expected<DecodedDoor, std::string> decode(std::string_view bytes);
 
 }  // namespace bd::snapshot

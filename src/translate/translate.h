@@ -16,14 +16,15 @@ struct Input {
   const config::Config* config = nullptr;
   const kube::ObjectSet* objects = nullptr;
   std::vector<IpAddress> node_addresses;  ///< Of this node: refused as endpoints on exposure ports.
-  const snapshot::Snapshot* previous = nullptr;  ///< To keep pointers of unchanged units; may be null.
+  const snapshot::Snapshot* previous =
+      nullptr;  ///< To keep pointers of unchanged units; may be null.
 };
 
 /// generation is left 0: control numbers it.
 [[nodiscard]] snapshot::Snapshot translate(const Input& input);
 
-/// Only the endpoint lists, for the bypass: upstream key → endpoints of `door`'s upstreams as the slices and
-/// services say now. Same rules as in translate().
+/// Only the endpoint lists, for the bypass: upstream key → endpoints of `door`'s upstreams as the
+/// slices and services say now. Same rules as in translate().
 [[nodiscard]] std::map<std::string, std::vector<model::Endpoint>> endpoints_of(
     const Input& input, const snapshot::Door& door);
 

@@ -1,0 +1,193 @@
+#include "app/controller.h"
+
+#include <csignal>
+#include <memory>
+#include <vector>
+
+#include "admin/server.h"
+#include "app/configuration.h"
+#include "app/spawn.h"
+#include "base/log.h"
+#include "control/controller.h"
+#include "feed/control_channel.h"
+#include "net/stream.h"
+
+namespace bd::app {
+namespace {
+
+using namespace std::chrono_literals;
+
+log::Level level_of(const std::string& name) {
+  if (name == "debug") return log::Level::debug;
+  if (name == "warn") return log::Level::warn;
+  return name == "error" ? log::Level::error : log::Level::info;
+}
+
+/// The picture that the admin API shows.
+admin::View view_of(const control::Controller& controller) {
+  admin::View view;
+  view.exposures = controller.config().exposures;
+  for (const model::Exposure& exposure : view.exposures) {
+    if (controller.config().is_enabled(exposure.name)) view.enabled.push_back(exposure.name);
+  }
+  view.snapshot = controller.snapshot();
+  view.findings = controller.findings();
+  for (const auto& [name, link] : controller.links()) {
+    view.doors.push_back({name, link->stats(), link->is_connected(), link->acked_generation(),
+                          link->quarantined_generation(), link->refusal()});
+  }
+  const auto& sources = controller.store().objects().sources;
+  for (std::size_t i = 0; i < sources.size(); ++i) {
+    const control::Store::Health& health = controller.store().health()[i];
+    view.sources.push_back({health.name, health.delivered, health.healthy, health.message, sources[i].ingresses.size(),
+                            sources[i].services.size(), sources[i].slices.size()});
+  }
+  for (const control::Generation& entry : controller.generations()) {
+    view.generations.push_back({entry.generation, entry.at_ms, entry.compile_us, entry.kind, entry.changes});
+  }
+  view.last_change_ms = controller.last_change_ms();
+  view.ready = controller.is_ready();
+  return view;
+}
+
+/// The records of the supervisor, taken as they come.
+class SupervisorChannel final : public rt::EventSink {
+ public:
+  SupervisorChannel(rt::Reactor& reactor, int fd) : reactor_(reactor), fd_(fd) {
+    handle_.attach(reactor, fd);
+    handle_.set_sink(this);
+  }
+  void use(control::Controller& controller) {
+    controller_ = &controller;
+    on_event();
+  }
+  void on_event() override {
+    if (controller_ == nullptr) return;
+    for (;;) {
+      feed::Received received;
+      switch (feed::receive(fd_, received)) {
+        case feed::ReceiveStatus::closed:
+          reactor_.stop();
+          return;
+        case feed::ReceiveStatus::dropped:
+          break;
+        case feed::ReceiveStatus::again:
+          return;
+        case feed::ReceiveStatus::ok:
+          take(received);
+      }
+    }
+  }
+  void want_door(const model::Exposure& exposure) {
+    feed::Message message = feed::Message::make(feed::Record::want_door, exposure.name);
+    for (const model::Listener& listener : exposure.listeners) {
+      if (message.listener_count == message.listeners.size()) break;
+      feed::ListenerSpec& spec = message.listeners[message.listener_count++];
+      listener.name.copy(spec.name.data(), spec.name.size() - 1);
+      listener.bind.text().copy(spec.address.data(), spec.address.size() - 1);
+    }
+    send(message, -1);
+  }
+  void keep_snapshot(const std::string& door, int memory, std::uint64_t generation) {
+    feed::Message message = feed::Message::make(feed::Record::snapshot, door);
+    message.generation = generation;
+    send(message, memory);
+  }
+  void ready() { send(feed::Message::make(feed::Record::controller_ready, ""), -1); }
+
+ private:
+  void take(feed::Received& received) {
+    const std::string door(received.message.door_name());
+    switch (received.message.record) {
+      case feed::Record::feed_socket:
+        controller_->attach_feed(door, std::move(received.fd));
+        break;
+      case feed::Record::stats:
+        controller_->attach_stats(door, received.fd.get());
+        break;
+      case feed::Record::quarantine:
+        controller_->quarantine(door, received.message.generation);
+        break;
+      default:
+        break;
+    }
+  }
+  void send(const feed::Message& message, int fd) {
+    if (!feed::send(fd_, message, fd)) log::error("the supervisor does not take records");
+  }
+  rt::Reactor& reactor_;
+  int fd_;
+  rt::Handle handle_;
+  control::Controller* controller_ = nullptr;
+};
+
+/// Looks at the configuration file now and then; a change is loaded whole.
+class ConfigurationWatch final : private rt::Timer {
+ public:
+  ConfigurationWatch(rt::Reactor& reactor, control::Controller& controller, Flags flags)
+      : reactor_(reactor), controller_(controller), flags_(std::move(flags)), file_(configuration_file(flags_)), watch_(file_) {
+    if (!file_.empty()) reactor_.timers().arm(*this, reactor_.now() + kEvery);
+  }
+
+ private:
+  static constexpr auto kEvery = 250ms;
+  void on_timer() override {
+    if (watch_.changed()) controller_.reconfigure(load_configuration(flags_), file_);
+    reactor_.timers().arm(*this, reactor_.now() + kEvery);
+  }
+  rt::Reactor& reactor_;
+  control::Controller& controller_;
+  Flags flags_;
+  std::string file_;
+  FileWatch watch_;
+};
+
+std::unique_ptr<admin::Server> serve(rt::Reactor& reactor, const SocketAddress& address, admin::Server::Handler handler) {
+  auto listener = admin::listen_on(address);
+  if (!listener) {
+    log::error(listener.error());
+    return nullptr;
+  }
+  return std::make_unique<admin::Server>(reactor, std::move(*listener), std::move(handler));
+}
+
+}  // namespace
+
+int run_controller(std::span<const std::string> words) {
+  auto child = ChildOptions::parse(words);
+  if (!child || child->channel < 0) return 2;
+  if (!die_with_parent(child->parent)) return 1;
+  name_process("bd controller");
+  std::signal(SIGPIPE, SIG_IGN);
+  const Flags flags = from_words(child->rest);
+  config::Loaded loaded = load_configuration(flags);
+  log::init("controller", level_of(loaded.config.log_level));
+  if (!loaded.mistakes.empty()) {
+    // The file was broken between the supervisor's look and ours; the supervisor tries again.
+    for (const config::Mistake& mistake : loaded.mistakes) log::error(mistake.text());
+    return 2;
+  }
+  rt::Reactor reactor;
+  SupervisorChannel channel(reactor, child->channel);
+  control::Controller controller(
+      reactor, loaded.config, net::interface_addresses(),
+      {[&](const std::string& door, int memory, std::uint64_t generation) { channel.keep_snapshot(door, memory, generation); },
+       [&] { channel.ready(); }});
+  for (const model::Exposure& exposure : loaded.config.exposures) {
+    if (loaded.config.is_enabled(exposure.name)) channel.want_door(exposure);
+  }
+  channel.use(controller);
+  const auto api = serve(reactor, loaded.config.admin, [&](const admin::Request& request) {
+    return admin::admin_api(request, view_of(controller));
+  });
+  const auto metrics = serve(reactor, loaded.config.metrics, [&](const admin::Request& request) {
+    return admin::metrics(request, view_of(controller));
+  });
+  if (api == nullptr || metrics == nullptr) return 1;
+  controller.start();
+  const ConfigurationWatch watch(reactor, controller, flags);
+  reactor.run([] {}, 5000ms);
+  std::_Exit(0);  // The supervisor is gone; nothing here is worth an orderly end.
+}
+
+}  // namespace bd::app

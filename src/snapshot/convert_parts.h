@@ -1,0 +1,44 @@
+#pragma once
+// The small steps that the conversions of this room share. Included by its .cc files only.
+
+#include <cstdint>
+#include <expected>
+#include <string>
+#include <string_view>
+#include <utility>
+
+#include "snapshot/convert.h"
+
+/// Declares `name` from a Read, or leaves the function with its error.
+#define BD_READ(name, ...)                                                  \
+  auto name##_read = (__VA_ARGS__);                                         \
+  if (!name##_read) return std::unexpected(std::move(name##_read).error()); \
+  auto name = *std::move(name##_read)
+
+namespace bd::pb {
+class SocketAddress;
+}
+
+namespace bd::snapshot {
+
+/// A Kubernetes name has at most 253 bytes; an upstream's key has two of them and a directory.
+inline constexpr std::size_t kNameBytesMax = 8192;
+
+[[nodiscard]] inline bool is_name(std::string_view text) {
+  return !text.empty() && text.size() <= kNameBytesMax;
+}
+[[nodiscard]] constexpr bool is_port(std::uint32_t number) {
+  return number > 0 && number <= 65535;
+}
+
+/// The same, with the field before the error: `routes[3].path: …`.
+template <class T>
+[[nodiscard]] Read<T> in_field(std::string_view field, Read<T> value) {
+  if (value) return value;
+  return std::unexpected(std::string(field) + "." + value.error());
+}
+
+void write(const SocketAddress& value, pb::SocketAddress& out);
+[[nodiscard]] Read<SocketAddress> read(const pb::SocketAddress& in);
+
+}  // namespace bd::snapshot

@@ -1,0 +1,63 @@
+#pragma once
+// Which Service port does a backend mean? Looked up in the objects of its own source and nowhere
+// else (invariant 5).
+
+#include <expected>
+#include <map>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "kube/objects.h"
+
+namespace bd::translate {
+
+class Backends;
+
+/// A Service port that may be forwarded to. Borrows from its source.
+struct Target {
+  std::string
+      upstream;  ///< Key: "namespace/service:port", with "@source" if there are several sources.
+  const Backends* backends = nullptr;
+  const kube::Service* service = nullptr;
+  const kube::ServicePort* port = nullptr;
+};
+
+/// Why a backend can't be served. `field` is relative to the backend.
+struct Problem {
+  std::string code;
+  std::string field;
+  std::string what;
+  std::string hint;
+};
+
+/// The Services and EndpointSlices of one source, by name. Borrows the source. Of two objects with
+/// one name the first by file and line counts.
+class Backends {
+ public:
+  Backends(const kube::SourceObjects& source, bool only_source);
+
+  [[nodiscard]] std::expected<Target, Problem> resolve(const std::string& ns,
+                                                       const kube::Backend& backend) const;
+
+  /// Every port of every Service under each of its keys: by number, and by name if it has one.
+  [[nodiscard]] std::vector<Target> all() const;
+
+  [[nodiscard]] const std::vector<const kube::EndpointSlice*>& slices_of(
+      const kube::Service& service) const;
+  [[nodiscard]] const kube::SourceObjects& source() const { return source_; }
+
+ private:
+  using Name = std::pair<std::string_view, std::string_view>;  // Namespace, name.
+
+  [[nodiscard]] std::string key(const kube::Service& service, std::string_view port) const;
+  [[nodiscard]] Problem missing(const std::string& ns, const std::string& service) const;
+
+  const kube::SourceObjects& source_;
+  std::string suffix_;
+  std::map<Name, const kube::Service*> services_;
+  std::map<Name, std::vector<const kube::EndpointSlice*>> slices_;
+};
+
+}  // namespace bd::translate

@@ -13,23 +13,6 @@
 namespace bd::net {
 namespace {
 
-socklen_t to_kernel(const SocketAddress& address, sockaddr_storage& out) noexcept {
-  std::memset(&out, 0, sizeof out);
-  const auto& bytes = address.ip.bytes();
-  if (address.ip.is_v4()) {
-    auto* v4 = reinterpret_cast<sockaddr_in*>(&out);
-    v4->sin_family = AF_INET;
-    v4->sin_port = htons(address.port);
-    std::memcpy(&v4->sin_addr, bytes.data(), 4);
-    return sizeof *v4;
-  }
-  auto* v6 = reinterpret_cast<sockaddr_in6*>(&out);
-  v6->sin6_family = AF_INET6;
-  v6->sin6_port = htons(address.port);
-  std::memcpy(&v6->sin6_addr, bytes.data(), 16);
-  return sizeof *v6;
-}
-
 SocketAddress from_kernel(const sockaddr_storage& in) noexcept {
   if (in.ss_family == AF_INET) {
     const auto* v4 = reinterpret_cast<const sockaddr_in*>(&in);
@@ -52,6 +35,23 @@ void no_delay(int fd) noexcept {
 }
 
 }  // namespace
+
+socklen_t to_kernel(const SocketAddress& address, sockaddr_storage& out) noexcept {
+  std::memset(&out, 0, sizeof out);
+  const auto& bytes = address.ip.bytes();
+  if (address.ip.is_v4()) {
+    auto* v4 = reinterpret_cast<sockaddr_in*>(&out);
+    v4->sin_family = AF_INET;
+    v4->sin_port = htons(address.port);
+    std::memcpy(&v4->sin_addr, bytes.data(), 4);
+    return sizeof *v4;
+  }
+  auto* v6 = reinterpret_cast<sockaddr_in6*>(&out);
+  v6->sin6_family = AF_INET6;
+  v6->sin6_port = htons(address.port);
+  std::memcpy(&v6->sin6_addr, bytes.data(), 16);
+  return sizeof *v6;
+}
 
 bool Stream::open(rt::Reactor& reactor, UniqueFd fd) {
   fd_ = std::move(fd);

@@ -1,6 +1,7 @@
 #pragma once
 // TCP connections without protocol: non-blocking reads and writes that say plainly what happened.
 
+#include <sys/socket.h>
 #include <sys/uio.h>
 
 #include <cstdint>
@@ -49,6 +50,8 @@ class Stream {
   UniqueFd fd_;
 };
 
+/// The kernel's form of an address; returns its size.
+socklen_t to_kernel(const SocketAddress& address, sockaddr_storage& out) noexcept;
 /// The two ends of an accepted connection, from the kernel.
 [[nodiscard]] SocketAddress peer_address(int fd) noexcept;
 [[nodiscard]] SocketAddress local_address(int fd) noexcept;

@@ -22,6 +22,18 @@ class ThreadedServer final : public Server {
       }
       workers_.push_back(std::make_unique<Worker>(options_.exposure, std::move(sockets), options_.stats->workers[i]));
     }
+    if (options_.door != nullptr) {
+      tables_ = compile(*options_.door);
+      door_ = options_.door;
+      for (auto& worker : workers_) worker->apply(door_, tables_);
+      publish(options_.generation);
+    }
+    if (options_.door) {
+      tables_ = compile(*options_.door);
+      door_ = std::move(options_.door);
+      for (auto& worker : workers_) worker->apply(door_, tables_);
+      publish(options_.generation);
+    }
     for (auto& worker : workers_) {
       threads_.emplace_back([&worker] { worker->run(); });
     }

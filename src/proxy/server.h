@@ -24,11 +24,15 @@ struct ServerOptions {
   unsigned workers = 1;
   std::vector<ListenSockets> sockets;
   telemetry::DoorStats* stats = nullptr;
+  /// Served from the first connection on: after a crash clients wait in the accept queue for the table, not
+  /// for a 503. Null: `starting` until apply().
+  std::shared_ptr<const snapshot::Door> door = nullptr;
+  std::uint64_t generation = 0;
 };
 
 class Server {
  public:
-  /// Starts the worker threads at once: before the first table they answer 503 `starting`.
+  /// Starts the worker threads at once.
   static std::unique_ptr<Server> start(ServerOptions options);
   virtual ~Server() = default;  ///< Stops at once.
 

@@ -56,6 +56,14 @@ struct alignas(64) WorkerStats {
 inline constexpr std::uint64_t kStatsMagic = 0x626c617374646f01;  ///< The last byte is the layout's version.
 inline constexpr std::size_t kWorkerSlots = 8;
 
+/// What DoorStats::sandbox says of one feature.
+struct SandboxFeature {
+  std::uint64_t bit;
+  std::string_view name;
+};
+inline constexpr std::array<SandboxFeature, 3> kSandboxFeatures = {
+    {{1, "seccomp"}, {2, "landlock"}, {4, "no_new_privs"}}};
+
 struct DoorStats {
   std::uint64_t magic = kStatsMagic;
   std::atomic<std::uint64_t> receiving_generation;  ///< Set before a change is applied: whom to blame for a crash.
@@ -65,7 +73,7 @@ struct DoorStats {
   std::atomic<std::uint64_t> virtual_hosts;
   std::atomic<std::uint64_t> upstreams;
   std::atomic<std::uint64_t> restarts;              ///< Written by the supervisor.
-  std::atomic<std::uint64_t> sandbox;               ///< Bits: 1 seccomp, 2 Landlock, 4 no_new_privs.
+  std::atomic<std::uint64_t> sandbox;               ///< Bits of kSandboxFeatures.
   std::atomic<std::uint64_t> draining;
   std::atomic<std::uint64_t> untrusted_forwarded_for_v4;  ///< Address of the first peer whose X-Forwarded-For was ignored.
   std::array<WorkerStats, kWorkerSlots> workers;

@@ -61,9 +61,9 @@ double to_real(std::string_view text) {
 std::optional<Value> to_based(std::string_view digits, int base) {
   if (digits.empty()) return std::nullopt;
   std::uint64_t value = 0;
-  const char* const last = digits.data() + digits.size();
-  const auto [end, error] = std::from_chars(digits.data(), last, value, base);
-  if (end != last) return std::nullopt;
+  const auto [end, error] =
+      std::from_chars(digits.data(), digits.data() + digits.size(), value, base);
+  if (end != digits.data() + digits.size()) return std::nullopt;
   if (error != std::errc{} || value > std::numeric_limits<std::int64_t>::max()) {
     return Value(error == std::errc{} ? static_cast<double>(value)
                                       : std::numeric_limits<double>::infinity());
@@ -85,9 +85,8 @@ std::optional<Value> to_number(const std::string& text) {
   std::string_view whole = text;
   if (whole.starts_with('+')) whole.remove_prefix(1);
   std::int64_t value = 0;
-  const char* const last = whole.data() + whole.size();
-  const auto [end, error] = std::from_chars(whole.data(), last, value);
-  if (error == std::errc{} && end == last) return Value(value);
+  const auto [end, error] = std::from_chars(whole.data(), whole.data() + whole.size(), value);
+  if (error == std::errc{} && end == whole.data() + whole.size()) return Value(value);
   return Value(to_real(text));
 }
 

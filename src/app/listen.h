@@ -1,0 +1,27 @@
+#pragma once
+// Listening sockets: bound exclusively first, so that a second process on the port is an error and
+// never a silent sharing, then one SO_REUSEPORT socket per worker.
+
+#include <cstdint>
+#include <expected>
+#include <string>
+#include <vector>
+
+#include "base/address.h"
+#include "base/unique_fd.h"
+
+namespace bd::app {
+
+/// What waits in the kernel while a door restarts; net.core.somaxconn may cut it.
+inline constexpr int kListenBacklog = 4096;
+
+/// `count` listening sockets on one address, non-blocking, closed on exec, with TCP_NODELAY for
+/// what they accept. A port of 0 is chosen by the kernel, the same for all. The error names the
+/// address and the reason.
+[[nodiscard]] std::expected<std::vector<UniqueFd>, std::string> listen_on(
+    const SocketAddress& address, unsigned count);
+
+/// The address that a socket is bound to.
+[[nodiscard]] SocketAddress local_address(int fd);
+
+}  // namespace bd::app

@@ -1,0 +1,156 @@
+// One door's keeper with a clock of the test. The process is this test binary
+// (supervisor_testing.h).
+
+#include "app/supervisor_door.h"
+
+#include <fcntl.h>
+#include <gtest/gtest.h>
+#include <sys/mman.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <csignal>
+
+#include "app/supervisor_testing.h"
+#include "base/log.h"
+#include "snapshot/snapshot.h"
+
+namespace bd::app {
+namespace {
+
+using namespace std::chrono_literals;
+
+UniqueFd sealed(std::uint64_t generation, int seals = F_SEAL_WRITE | F_SEAL_SHRINK | F_SEAL_GROW) {
+  snapshot::Door door;
+  door.exposure = model::make_exposure("lab", model::Side::internal, model::Scheme::http, 1);
+  const std::string bytes = snapshot::encode(door, generation);
+  UniqueFd out(::memfd_create("snapshot", MFD_CLOEXEC | MFD_ALLOW_SEALING));
+  EXPECT_EQ(::write(out.get(), bytes.data(), bytes.size()), static_cast<ssize_t>(bytes.size()));
+  EXPECT_EQ(::fcntl(out.get(), F_ADD_SEALS, seals), 0);
+  return out;
+}
+
+struct Keeper : testing::Test {
+  SocketAddress address = free_address();
+  std::unique_ptr<DoorKeeper> keeper;
+  TimePoint now = Clock::now();
+
+  void SetUp() override {
+    log::init("test", log::Level::error);
+    auto opened = DoorKeeper::open({"lab", {{"main", address}}, 2, "error", 0});
+    ASSERT_TRUE(opened) << opened.error();
+    keeper = *std::move(opened);
+  }
+  void TearDown() override { end_process(); }
+
+  int end_process() {
+    if (keeper->pid() < 0) return 0;
+    keeper->kill();
+    int status = 0;
+    ::waitpid(keeper->pid(), &status, 0);
+    keeper->exited(now, status);
+    return status;
+  }
+  /// Starts the process and waits until it said so.
+  void start() {
+    keeper->tick(now);
+    ASSERT_GT(keeper->pid(), 0);
+    ASSERT_TRUE(eventually([&] {
+      keeper->on_channel(now);
+      return ask(address).find("pid ") != std::string::npos;
+    }));
+    keeper->on_channel(now);
+  }
+  /// As the supervisor turns: at least once a second.
+  void pass(std::chrono::seconds time) {
+    for (auto left = time; left > 0s; left -= 1s) keeper->tick(now += 1s);
+  }
+  [[nodiscard]] bool is_killed() const {
+    return eventually([&] { return is_gone(keeper->pid()); });
+  }
+  void crash(int times) {
+    for (int i = 0; i < times; ++i) {
+      keeper->tick(now += Backoff::kLast);
+      ASSERT_GT(keeper->pid(), 0);
+      end_process();
+    }
+  }
+};
+
+TEST_F(Keeper, EndsADoorWhoseWorkersDoNotTurn) {
+  start();
+  ::kill(keeper->pid(), SIGSTOP);
+  pass(DoorKeeper::kHeartbeatMax - 1s);
+  EXPECT_FALSE(is_gone(keeper->pid()));
+  pass(3s);
+  EXPECT_TRUE(is_killed());
+}
+
+TEST_F(Keeper, ForgivesEveryHeartbeatThatWasMissedWhileItStoodStillItself) {
+  start();
+  ::kill(keeper->pid(), SIGSTOP);
+  now += 1h;
+  keeper->tick(now);
+  pass(DoorKeeper::kHeartbeatMax - 1s);
+  EXPECT_FALSE(is_gone(keeper->pid()));
+}
+
+TEST_F(Keeper, KeepsOnlySnapshotsThatCannotChangeAnyMore) {
+  EXPECT_FALSE(keeper->keep_snapshot({}, 1));
+  EXPECT_FALSE(keeper->keep_snapshot(UniqueFd(::dup(STDERR_FILENO)), 1));
+  EXPECT_FALSE(keeper->keep_snapshot(sealed(1, F_SEAL_WRITE), 1));
+  EXPECT_FALSE(keeper->keep_snapshot(sealed(1, F_SEAL_SHRINK | F_SEAL_GROW), 1));
+  EXPECT_TRUE(keeper->keep_snapshot(sealed(1), 1));
+  start();
+  EXPECT_TRUE(ask(address).starts_with("generation 1: "));
+}
+
+TEST_F(Keeper, GoesFromTheNewestToTheOneBeforeAndThenClosesForAMinute) {
+  for (const std::uint64_t generation : {1u, 2u, 3u}) {
+    ASSERT_TRUE(keeper->keep_snapshot(sealed(generation), generation));
+  }
+  const int enough = static_cast<int>(model::kCrashesToQuarantine);
+  crash(enough - 1);
+  EXPECT_TRUE(keeper->take_condemned().empty());
+  crash(1);
+  EXPECT_EQ(keeper->take_condemned(), std::vector<std::uint64_t>{3});
+  start();
+  EXPECT_TRUE(ask(address).starts_with("generation 2: ")) << "two are kept";
+  end_process();
+  crash(enough - 1);
+  EXPECT_EQ(keeper->take_condemned(), std::vector<std::uint64_t>{2});
+  EXPECT_EQ(ask(address), kRefused);
+  EXPECT_NE(keeper->not_ready(), "");
+
+  pass(DoorKeeper::kClosedFor + 1s);
+  end_process();  // The trial.
+  start();
+  EXPECT_TRUE(ask(address).starts_with("generation 3: "));
+}
+
+TEST_F(Keeper, DrainingItStopsListeningAndIsGoneWithItsProcess) {
+  start();
+  EXPECT_FALSE(keeper->gone());
+  keeper->drain(now, 60s);
+  int status = -1;
+  ASSERT_EQ(::waitpid(keeper->pid(), &status, 0), keeper->pid());
+  EXPECT_TRUE(WIFEXITED(status) && WEXITSTATUS(status) == 0);
+  EXPECT_EQ(ask(address), kRefused);
+  keeper->exited(now, status);
+  EXPECT_TRUE(keeper->gone());
+  pass(10s);
+  EXPECT_LT(keeper->pid(), 0) << "nothing is started any more";
+}
+
+TEST_F(Keeper, ADoorThatDoesNotDrainInTimeIsEnded) {
+  start();
+  ::kill(keeper->pid(), SIGSTOP);
+  keeper->drain(now, 5s);
+  pass(5s);
+  EXPECT_FALSE(is_gone(keeper->pid()));
+  pass(2s);
+  EXPECT_TRUE(is_killed());
+}
+
+}  // namespace
+}  // namespace bd::app

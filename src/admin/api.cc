@@ -29,7 +29,8 @@ const std::vector<Page>& pages() {
   return table;
 }
 
-/// A web page that makes its own name resolve to 127.0.0.1 reaches this port with that name in Host.
+/// A web page that makes its own name resolve to 127.0.0.1 reaches this port with that name in
+/// Host.
 bool is_local_name(std::string_view host) {
   const auto authority = http::Authority::parse(host);
   if (!authority) return false;
@@ -72,7 +73,8 @@ std::string unknown_exposure(const View& view, const Query& query) {
 
 }  // namespace
 
-std::expected<Query, std::string> Query::parse(std::string_view text, std::span<const std::string_view> known) {
+std::expected<Query, std::string> Query::parse(std::string_view text,
+                                               std::span<const std::string_view> known) {
   Query out;
   while (!text.empty()) {
     const std::string_view part = text.substr(0, text.find('&'));
@@ -81,11 +83,13 @@ std::expected<Query, std::string> Query::parse(std::string_view text, std::span<
     const std::size_t equals = std::min(part.find('='), part.size());
     std::string name = percent_decoded(part.substr(0, equals));
     if (std::find(known.begin(), known.end(), name) == known.end()) {
-      return std::unexpected(fmt::format("there is no parameter `{}` here; there are: {}", name,
-                                         known.empty() ? "none" : fmt::to_string(fmt::join(known, ", "))));
+      return std::unexpected(
+          fmt::format("there is no parameter `{}` here; there are: {}", name,
+                      known.empty() ? "none" : fmt::to_string(fmt::join(known, ", "))));
     }
     if (out.find(name) != nullptr) return std::unexpected(fmt::format("`{}` is given twice", name));
-    out.values_.emplace_back(std::move(name), percent_decoded(part.substr(std::min(equals + 1, part.size()))));
+    out.values_.emplace_back(std::move(name),
+                             percent_decoded(part.substr(std::min(equals + 1, part.size()))));
   }
   return out;
 }
@@ -108,9 +112,13 @@ Response problem(int status, std::string_view what) {
   return {status, "application/json", json.take()};
 }
 
-bool is_read(std::string_view method) { return method == "GET" || method == "HEAD"; }
+bool is_read(std::string_view method) {
+  return method == "GET" || method == "HEAD";
+}
 
-Response method_refused() { return problem(405, "nothing can be changed here: use GET or HEAD"); }
+Response method_refused() {
+  return problem(405, "nothing can be changed here: use GET or HEAD");
+}
 
 Response not_found(std::span<const std::string_view> paths) {
   text::JsonWriter json;
@@ -122,13 +130,16 @@ Response not_found(std::span<const std::string_view> paths) {
 
 Response admin_api(const Request& request, const View& view) {
   if (!is_local_name(request.host)) {
-    return problem(403, "Host must be localhost or a loopback address: this API answers to no other name, so that no "
-                        "web page can read it through a name of its own");
+    return problem(403,
+                   "Host must be localhost or a loopback address: this API answers to no other "
+                   "name, so that no "
+                   "web page can read it through a name of its own");
   }
   if (!is_read(request.method)) return method_refused();
   const std::string_view path = request.target.substr(0, request.target.find('?'));
   const auto& table = pages();
-  const auto page = std::find_if(table.begin(), table.end(), [&](const Page& p) { return p.path == path; });
+  const auto page =
+      std::find_if(table.begin(), table.end(), [&](const Page& p) { return p.path == path; });
   if (page == table.end()) {
     std::vector<std::string_view> paths;
     for (const Page& known : table) paths.push_back(known.path);
@@ -137,7 +148,8 @@ Response admin_api(const Request& request, const View& view) {
   const std::string_view rest = request.target.substr(path.size());
   const auto query = Query::parse(rest.empty() ? rest : rest.substr(1), page->parameters);
   if (!query) return problem(400, query.error());
-  if (const std::string what = unknown_exposure(view, *query); !what.empty()) return problem(404, what);
+  if (const std::string what = unknown_exposure(view, *query); !what.empty())
+    return problem(404, what);
   return page->show(view, *query);
 }
 

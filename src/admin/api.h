@@ -11,7 +11,8 @@ namespace bd::admin {
 struct Request {
   std::string_view method;
   std::string_view target;  ///< Path and query.
-  std::string_view host;    ///< The Host field: must be localhost or a loopback literal (DNS rebinding).
+  std::string_view
+      host;  ///< The Host field: must be localhost or a loopback literal (DNS rebinding).
 };
 struct Response {
   int status = 200;
@@ -19,8 +20,10 @@ struct Response {
   std::string body;
 };
 
-/// GET and HEAD of /api/v1/{exposures,routes,upstreams,findings,generations}. `?exposure=` narrows; routes also
-/// `?format=text` (the one textual form). Unknown paths: 404 with the list of paths. Wrong Host: 403.
+/// GET and HEAD of /api/v1/{exposures,routes,upstreams,findings,generations}. `?exposure=` narrows;
+/// routes also
+/// `?format=text` (the one textual form). Unknown paths: 404 with the list of paths. Wrong Host:
+/// 403.
 [[nodiscard]] Response admin_api(const Request& request, const View& view);
 
 /// GET /metrics: Prometheus text format 0.0.4. Any Host.

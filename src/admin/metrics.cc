@@ -1,5 +1,6 @@
-// One table holds every metric family: name, type, labels, meaning, and how to read it from a View. The page and its
-// reference are printed from it. Label values come from the configuration and from fixed words, never from a client.
+// One table holds every metric family: name, type, labels, meaning, and how to read it from a View.
+// The page and its reference are printed from it. Label values come from the configuration and from
+// fixed words, never from a client.
 
 #include <algorithm>
 #include <array>
@@ -70,7 +71,9 @@ struct Family {
   void (*print)(Samples&, const View&);
 };
 
-std::uint64_t load(const Cell& cell) { return cell.load(std::memory_order_relaxed); }
+std::uint64_t load(const Cell& cell) {
+  return cell.load(std::memory_order_relaxed);
+}
 
 template <class Read>
 std::uint64_t sum_of_workers(const DoorStats& stats, Read read) {
@@ -90,7 +93,8 @@ void per_door(Samples& out, const View& view, Read read) {
 template <Cell WorkerStats::* cell>
 void worker_cell(Samples& out, const View& view) {
   per_door(out, view, [](const DoorStats& stats) {
-    return sum_of_workers(stats, [](const WorkerStats& worker) -> const Cell& { return worker.*cell; });
+    return sum_of_workers(stats,
+                          [](const WorkerStats& worker) -> const Cell& { return worker.*cell; });
   });
 }
 
@@ -118,13 +122,14 @@ void print_durations(Samples& out, const View& view) {
     if (door.stats == nullptr) continue;
     std::uint64_t below = 0;
     for (std::size_t i = 0; i <= telemetry::kDurationBounds.size(); ++i) {
-      below += sum_of_workers(*door.stats, [i](const WorkerStats& w) -> const Cell& { return w.durations[i]; });
+      below += sum_of_workers(*door.stats,
+                              [i](const WorkerStats& w) -> const Cell& { return w.durations[i]; });
       const bool is_last = i == telemetry::kDurationBounds.size();
       const std::string bound = is_last ? "+Inf" : fmt::to_string(telemetry::kDurationBounds[i]);
       out.add({{"exposure", door.exposure}, {"le", bound}}, below, "_bucket");
     }
-    const auto microseconds =
-        sum_of_workers(*door.stats, [](const WorkerStats& w) -> const Cell& { return w.duration_us_sum; });
+    const auto microseconds = sum_of_workers(
+        *door.stats, [](const WorkerStats& w) -> const Cell& { return w.duration_us_sum; });
     out.add({{"exposure", door.exposure}}, static_cast<double>(microseconds) / 1e6, "_sum");
     out.add({{"exposure", door.exposure}}, below, "_count");
   }
@@ -135,7 +140,8 @@ void print_sandbox(Samples& out, const View& view) {
     if (door.stats == nullptr) continue;
     const std::uint64_t bits = load(door.stats->sandbox);
     for (const telemetry::SandboxFeature& feature : telemetry::kSandboxFeatures) {
-      out.add({{"exposure", door.exposure}, {"feature", feature.name}}, (bits & feature.bit) != 0 ? 1 : 0);
+      out.add({{"exposure", door.exposure}, {"feature", feature.name}},
+              (bits & feature.bit) != 0 ? 1 : 0);
     }
   }
 }
@@ -151,16 +157,17 @@ void print_source_objects(Samples& out, const View& view) {
 void print_findings(Samples& out, const View& view) {
   using enum model::Severity;
   for (const model::Severity severity : {served, info, warning, refused}) {
-    out.add({{"severity", model::name(severity)}},
-            std::count_if(view.findings.begin(), view.findings.end(),
-                          [&](const model::Finding& finding) { return finding.severity == severity; }));
+    out.add(
+        {{"severity", model::name(severity)}},
+        std::count_if(view.findings.begin(), view.findings.end(),
+                      [&](const model::Finding& finding) { return finding.severity == severity; }));
   }
 }
 
 void print_routes(Samples& out, const View& view) {
   if (view.snapshot == nullptr) return;
-  static constexpr std::array<std::string_view, std::variant_size_v<model::Action>> actions = {"forward", "redirect",
-                                                                                               "refuse"};
+  static constexpr std::array<std::string_view, std::variant_size_v<model::Action>> actions = {
+      "forward", "redirect", "refuse"};
   for (const auto& [name, door] : view.snapshot->doors) {
     std::array<std::uint64_t, actions.size()> counts{};
     for (const auto& [key, host] : door->hosts) {
@@ -184,45 +191,57 @@ void print_public_hosts(Samples& out, const View& view) {
 
 void print_age(Samples& out, const View& view) {
   if (view.last_change_ms == 0) return;
-  out.add({}, static_cast<double>(std::max<std::int64_t>(view.now_ms - view.last_change_ms, 0)) / 1e3);
+  out.add({},
+          static_cast<double>(std::max<std::int64_t>(view.now_ms - view.last_change_ms, 0)) / 1e3);
 }
 
 constexpr Family kFamilies[] = {
     {"blastdoor_build_info", "gauge", "version", "Always 1; the label says which build this is.",
      [](Samples& out, const View& view) { out.add({{"version", view.version}}, 1); }},
-    {"blastdoor_ready", "gauge", "", "1 once every source has delivered, or a snapshot from disk is served.",
+    {"blastdoor_ready", "gauge", "",
+     "1 once every source has delivered, or a snapshot from disk is served.",
      [](Samples& out, const View& view) { out.add({}, view.ready ? 1 : 0); }},
-    {"blastdoor_generation", "gauge", "", "Generation of the state that was compiled last; 0 before the first.",
-     [](Samples& out, const View& view) { out.add({}, view.snapshot == nullptr ? 0 : view.snapshot->generation); }},
-    {"blastdoor_config_age_seconds", "gauge", "", "Time since the last event of any source; absent before the first.",
-     print_age},
+    {"blastdoor_generation", "gauge", "",
+     "Generation of the state that was compiled last; 0 before the first.",
+     [](Samples& out, const View& view) {
+       out.add({}, view.snapshot == nullptr ? 0 : view.snapshot->generation);
+     }},
+    {"blastdoor_config_age_seconds", "gauge", "",
+     "Time since the last event of any source; absent before the first.", print_age},
     {"blastdoor_source_delivered", "gauge", "source", "1 once the source has given a complete set.",
      source_view<&SourceView::delivered>},
-    {"blastdoor_source_healthy", "gauge", "source", "1 while the source can be read.", source_view<&SourceView::healthy>},
-    {"blastdoor_source_objects", "gauge", "source, kind", "Objects that the source holds.", print_source_objects},
-    {"blastdoor_findings", "gauge", "severity", "Findings, as /api/v1/findings lists them.", print_findings},
-    {"blastdoor_routes", "gauge", "exposure, action", "Routes that were compiled: forward, redirect, or refuse (503).",
-     print_routes},
-    {"blastdoor_public_virtual_hosts", "gauge", "", "Hosts that exposures of side external serve, over all of them.",
-     print_public_hosts},
+    {"blastdoor_source_healthy", "gauge", "source", "1 while the source can be read.",
+     source_view<&SourceView::healthy>},
+    {"blastdoor_source_objects", "gauge", "source, kind", "Objects that the source holds.",
+     print_source_objects},
+    {"blastdoor_findings", "gauge", "severity", "Findings, as /api/v1/findings lists them.",
+     print_findings},
+    {"blastdoor_routes", "gauge", "exposure, action",
+     "Routes that were compiled: forward, redirect, or refuse (503).", print_routes},
+    {"blastdoor_public_virtual_hosts", "gauge", "",
+     "Hosts that exposures of side external serve, over all of them.", print_public_hosts},
     {"blastdoor_door_connected", "gauge", "exposure", "1 while the door's feed is open.",
      door_view<&DoorView::connected>},
-    {"blastdoor_door_acked_generation", "gauge", "exposure", "Last generation that the door acknowledged.",
-     door_view<&DoorView::acked_generation>},
+    {"blastdoor_door_acked_generation", "gauge", "exposure",
+     "Last generation that the door acknowledged.", door_view<&DoorView::acked_generation>},
     {"blastdoor_door_quarantined_generation", "gauge", "exposure",
-     "Generation that was put aside because it killed the door; 0: none.", door_view<&DoorView::quarantined_generation>},
-    {"blastdoor_door_applied_generation", "gauge", "exposure", "Generation that the door serves; 0 before the first.",
+     "Generation that was put aside because it killed the door; 0: none.",
+     door_view<&DoorView::quarantined_generation>},
+    {"blastdoor_door_applied_generation", "gauge", "exposure",
+     "Generation that the door serves; 0 before the first.",
      door_cell<&DoorStats::applied_generation>},
-    {"blastdoor_door_routes", "gauge", "exposure", "Routes in the door's tables.", door_cell<&DoorStats::routes>},
+    {"blastdoor_door_routes", "gauge", "exposure", "Routes in the door's tables.",
+     door_cell<&DoorStats::routes>},
     {"blastdoor_door_virtual_hosts", "gauge", "exposure", "Virtual hosts in the door's tables.",
      door_cell<&DoorStats::virtual_hosts>},
     {"blastdoor_door_upstreams", "gauge", "exposure", "Upstreams that the door knows.",
      door_cell<&DoorStats::upstreams>},
-    {"blastdoor_door_restarts_total", "counter", "exposure", "Times the supervisor started the door again.",
-     door_cell<&DoorStats::restarts>},
-    {"blastdoor_door_draining", "gauge", "exposure", "1 while the door shuts down.", door_cell<&DoorStats::draining>},
-    {"blastdoor_door_sandbox", "gauge", "exposure, feature", "1 if this part of the door's sandbox is in force.",
-     print_sandbox},
+    {"blastdoor_door_restarts_total", "counter", "exposure",
+     "Times the supervisor started the door again.", door_cell<&DoorStats::restarts>},
+    {"blastdoor_door_draining", "gauge", "exposure", "1 while the door shuts down.",
+     door_cell<&DoorStats::draining>},
+    {"blastdoor_door_sandbox", "gauge", "exposure, feature",
+     "1 if this part of the door's sandbox is in force.", print_sandbox},
     {"blastdoor_open_connections", "gauge", "exposure", "Client connections that are open.",
      worker_cell<&WorkerStats::open_connections>},
     {"blastdoor_active_requests", "gauge", "exposure", "Requests that are being served.",
@@ -230,10 +249,11 @@ constexpr Family kFamilies[] = {
     {"blastdoor_idle_upstream", "gauge", "exposure", "Idle connections in the pools of upstreams.",
      worker_cell<&WorkerStats::idle_upstream>},
     {"blastdoor_request_duration_seconds", "histogram", "exposure",
-     "From the first byte of a request's head to the last byte of its response.", print_durations},
+     "From the first byte of a request to the head of its response.", print_durations},
 };
 
-void print_header(std::string& out, std::string_view name, std::string_view type, std::string_view help) {
+void print_header(std::string& out, std::string_view name, std::string_view type,
+                  std::string_view help) {
   out.append("# HELP ").append(name).append(" ").append(help);
   out.append("\n# TYPE ").append(name).append(" ").append(type).append("\n");
 }
@@ -255,7 +275,8 @@ std::string print(const View& view) {
     Samples samples(out, name);
     const auto index = static_cast<std::size_t>(counter.counter);
     per_door(samples, view, [&](const DoorStats& stats) {
-      return sum_of_workers(stats, [&](const WorkerStats& worker) -> const Cell& { return worker.counters[index]; });
+      return sum_of_workers(
+          stats, [&](const WorkerStats& worker) -> const Cell& { return worker.counters[index]; });
     });
   }
   return out;
@@ -272,8 +293,8 @@ and from fixed words, never from a request: no client can add a series. `exposur
 The numbers of a door outlive it and the controller, so counters do not start again when either restarts.
 )";
 
-void add_row(std::string& out, std::string_view name, std::string_view type, std::string_view labels,
-             std::string_view help) {
+void add_row(std::string& out, std::string_view name, std::string_view type,
+             std::string_view labels, std::string_view help) {
   fmt::format_to(std::back_inserter(out), "| `{}` | {} | {} | {} |\n", name, type, labels, help);
 }
 
@@ -292,7 +313,8 @@ std::string metrics_reference() {
   constexpr std::string_view head = "\n| name | type | labels | meaning |\n|---|---|---|---|\n";
   std::string out(kIntroduction);
   out.append("\n## State and load\n").append(head);
-  for (const Family& family : kFamilies) add_row(out, family.name, family.type, family.labels, family.help);
+  for (const Family& family : kFamilies)
+    add_row(out, family.name, family.type, family.labels, family.help);
   out.append("\n## What happened at a door\n").append(head);
   for (const telemetry::CounterInfo& counter : telemetry::counters()) {
     add_row(out, counter_name(counter), "counter", "exposure", counter.help);

@@ -72,7 +72,8 @@ TEST(Metrics, HistogramBucketsAreCumulative) {
   const SampleView sample;
   const std::vector<std::string> lines = lines_of(sample.view);
   const std::string door = R"(exposure="internal-http")";
-  EXPECT_TRUE(has(lines, "blastdoor_request_duration_seconds_bucket{" + door + R"(,le="0.0005"} 2)"));
+  EXPECT_TRUE(
+      has(lines, "blastdoor_request_duration_seconds_bucket{" + door + R"(,le="0.0005"} 2)"));
   EXPECT_TRUE(has(lines, "blastdoor_request_duration_seconds_bucket{" + door + R"(,le="10"} 2)"));
   EXPECT_TRUE(has(lines, "blastdoor_request_duration_seconds_bucket{" + door + R"(,le="+Inf"} 4)"));
   EXPECT_TRUE(has(lines, "blastdoor_request_duration_seconds_sum{" + door + "} 40.0008"));
@@ -118,7 +119,8 @@ TEST(Metrics, OfAControllerThatHasJustStarted) {
   EXPECT_TRUE(has(lines, "blastdoor_ready 0"));
   EXPECT_TRUE(has(lines, "blastdoor_generation 0"));
   EXPECT_TRUE(has(lines, "blastdoor_public_virtual_hosts 0"));
-  for (const std::string& line : lines) EXPECT_FALSE(line.starts_with("blastdoor_config_age_seconds")) << line;
+  for (const std::string& line : lines)
+    EXPECT_FALSE(line.starts_with("blastdoor_config_age_seconds")) << line;
 }
 
 TEST(MetricsReference, IsTheCommittedFile) {
@@ -126,7 +128,8 @@ TEST(MetricsReference, IsTheCommittedFile) {
   if (std::getenv("BLASTDOOR_BLESS") != nullptr) std::ofstream(path) << metrics_reference();
   std::ostringstream text;
   text << std::ifstream(path).rdbuf();
-  EXPECT_EQ(text.str(), metrics_reference()) << "run this test with BLASTDOOR_BLESS=1 to rewrite " << path;
+  EXPECT_EQ(text.str(), metrics_reference())
+      << "run this test with BLASTDOOR_BLESS=1 to rewrite " << path;
 }
 
 }  // namespace

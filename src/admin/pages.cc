@@ -11,13 +11,17 @@ namespace {
 
 using text::JsonWriter;
 
-std::uint64_t load(const std::atomic<std::uint64_t>& cell) { return cell.load(std::memory_order_relaxed); }
+std::uint64_t load(const std::atomic<std::uint64_t>& cell) {
+  return cell.load(std::memory_order_relaxed);
+}
 
 void count(JsonWriter& json, std::string_view name, std::uint64_t value) {
   json.member(name, static_cast<std::int64_t>(value));
 }
 
-void flag(JsonWriter& json, std::string_view name, bool value) { json.key(name).boolean(value); }
+void flag(JsonWriter& json, std::string_view name, bool value) {
+  json.key(name).boolean(value);
+}
 
 void strings(JsonWriter& json, std::string_view name, const std::vector<std::string>& values) {
   json.key(name).begin_array();
@@ -31,7 +35,9 @@ void blocks(JsonWriter& json, std::string_view name, const std::vector<Cidr>& va
   json.end_array();
 }
 
-Response page(JsonWriter& json) { return {200, "application/json", json.take()}; }
+Response page(JsonWriter& json) {
+  return {200, "application/json", json.take()};
+}
 
 void write_listener(JsonWriter& json, const model::Listener& listener) {
   json.begin_object().member("name", listener.name).member("address", listener.bind.text());
@@ -77,7 +83,8 @@ void write_door(JsonWriter& json, const DoorView& door) {
 
 void write_exposure(JsonWriter& json, const View& view, const model::Exposure& exposure) {
   json.begin_object().member("name", exposure.name).member("side", model::name(exposure.side));
-  flag(json, "enabled", std::find(view.enabled.begin(), view.enabled.end(), exposure.name) != view.enabled.end());
+  flag(json, "enabled",
+       std::find(view.enabled.begin(), view.enabled.end(), exposure.name) != view.enabled.end());
   json.key("listeners").begin_array();
   for (const model::Listener& listener : exposure.listeners) write_listener(json, listener);
   json.end_array().member("selector", exposure.selector.text());
@@ -88,8 +95,9 @@ void write_exposure(JsonWriter& json, const View& view, const model::Exposure& e
   json.key("redirectTwin");
   exposure.redirect_twin ? json.string(*exposure.redirect_twin) : json.null();
   json.key("door");
-  const auto door = std::find_if(view.doors.begin(), view.doors.end(),
-                                 [&](const DoorView& candidate) { return candidate.exposure == exposure.name; });
+  const auto door =
+      std::find_if(view.doors.begin(), view.doors.end(),
+                   [&](const DoorView& candidate) { return candidate.exposure == exposure.name; });
   if (door == view.doors.end()) {
     json.null();
   } else {
@@ -143,7 +151,9 @@ void write_routes(JsonWriter& json, const route::ExposureRoutes& exposure) {
 }
 
 void write_finding(JsonWriter& json, const model::Finding& finding) {
-  json.begin_object().member("severity", model::name(finding.severity)).member("code", finding.code);
+  json.begin_object()
+      .member("severity", model::name(finding.severity))
+      .member("code", finding.code);
   const model::ObjectRef& object = finding.object;
   json.key("object").begin_object().member("kind", object.kind).member("namespace", object.ns);
   json.member("name", object.name).member("source", object.source).member("file", object.file);
@@ -155,12 +165,12 @@ void write_finding(JsonWriter& json, const model::Finding& finding) {
 
 bool is_wanted(const model::Finding& finding, const Query& query) {
   const std::string* exposure = query.find("exposure");
-  if (exposure != nullptr &&
-      std::find(finding.exposures.begin(), finding.exposures.end(), *exposure) == finding.exposures.end()) {
+  if (exposure != nullptr && std::find(finding.exposures.begin(), finding.exposures.end(),
+                                       *exposure) == finding.exposures.end()) {
     return false;
   }
-  return query.admits("severity", model::name(finding.severity)) && query.admits("namespace", finding.object.ns) &&
-         query.admits("name", finding.object.name);
+  return query.admits("severity", model::name(finding.severity)) &&
+         query.admits("namespace", finding.object.ns) && query.admits("name", finding.object.name);
 }
 
 bool is_severity(std::string_view word) {
@@ -189,7 +199,8 @@ Response routes_page(const View& view, const Query& query) {
     return problem(400, "`format` is json or text");
   }
   const std::vector<route::ExposureRoutes> routes = served_routes(view, query);
-  if (format != nullptr && *format == "text") return {200, "text/plain; charset=utf-8", route::print(routes)};
+  if (format != nullptr && *format == "text")
+    return {200, "text/plain; charset=utf-8", route::print(routes)};
   JsonWriter json;
   json.begin_object();
   count(json, "generation", view.snapshot == nullptr ? 0 : view.snapshot->generation);
@@ -206,7 +217,11 @@ Response upstreams_page(const View& view, const Query& query) {
   for (const auto& [name, door] : view.snapshot == nullptr ? none : view.snapshot->doors) {
     if (!query.admits("exposure", name)) continue;
     for (const auto& [key, unused] : door->upstreams) {
-      json.begin_object().member("exposure", name).member("key", key).key("endpoints").begin_array();
+      json.begin_object()
+          .member("exposure", name)
+          .member("key", key)
+          .key("endpoints")
+          .begin_array();
       if (const auto list = door->endpoints.find(key); list != door->endpoints.end()) {
         for (const model::Endpoint& endpoint : list->second) json.string(endpoint.address.text());
       }

@@ -13,12 +13,13 @@
 
 namespace bd::admin {
 
-/// The parameters of a query, percent-decoded. A parameter that the page does not know is an error, as is one that is
-/// given twice: a misspelt filter must not look like an unfiltered answer.
+/// The parameters of a query, percent-decoded. A parameter that the page does not know is an error,
+/// as is one that is given twice: a misspelt filter must not look like an unfiltered answer.
 class Query {
  public:
   /// The error is a sentence for the client.
-  static std::expected<Query, std::string> parse(std::string_view text, std::span<const std::string_view> known);
+  static std::expected<Query, std::string> parse(std::string_view text,
+                                                 std::span<const std::string_view> known);
   /// True if the parameter is absent, or equal to `value`.
   [[nodiscard]] bool admits(std::string_view name, std::string_view value) const;
   [[nodiscard]] const std::string* find(std::string_view name) const;

@@ -19,21 +19,28 @@ namespace {
 
 using namespace std::chrono_literals;
 
-constexpr std::size_t kConnectionsMax = 64;      // A scraper or two, a few people, and room for their retries.
-constexpr std::size_t kLineMax = 8 << 10;        // Filters are short.
-constexpr std::size_t kHeadMax = 16 << 10;       // No client of this API needs more than 1 KiB.
-constexpr std::size_t kDrainMax = 64 << 10;      // Of what a client sends after its head.
-constexpr rt::Duration kConnectionMax = 10s;     // From accept to close; a scrape takes milliseconds.
-constexpr rt::Duration kAcceptPause = 100ms;     // When descriptors or memory ran out.
+constexpr std::size_t kConnectionsMax =
+    64;  // A scraper or two, a few people, and room for their retries.
+constexpr std::size_t kLineMax = 8 << 10;     // Filters are short.
+constexpr std::size_t kHeadMax = 16 << 10;    // No client of this API needs more than 1 KiB.
+constexpr std::size_t kDrainMax = 64 << 10;   // Of what a client sends after its head.
+constexpr rt::Duration kConnectionMax = 10s;  // From accept to close; a scrape takes milliseconds.
+constexpr rt::Duration kAcceptPause = 100ms;  // When descriptors or memory ran out.
 
 int status_of(Error::Code code) {
   switch (code) {
-    case Error::Code::uri_too_long: return 414;
-    case Error::Code::head_too_large: return 431;
-    case Error::Code::unsupported: return 501;
-    case Error::Code::version: return 505;
-    case Error::Code::expectation: return 417;
-    default: return 400;
+    case Error::Code::uri_too_long:
+      return 414;
+    case Error::Code::head_too_large:
+      return 431;
+    case Error::Code::unsupported:
+      return 501;
+    case Error::Code::version:
+      return 505;
+    case Error::Code::expectation:
+      return 417;
+    default:
+      return 400;
   }
 }
 
@@ -47,8 +54,8 @@ std::string serialize(const Response& response, bool head_only) {
   std::string out = fmt::format(
       "HTTP/1.1 {} {}\r\nContent-Type: {}\r\nContent-Length: {}\r\n{}Cache-Control: no-store\r\n"
       "X-Content-Type-Options: nosniff\r\nConnection: close\r\n\r\n",
-      response.status, http::reason_phrase(response.status), response.content_type, response.body.size(),
-      response.status == 405 ? "Allow: GET, HEAD\r\n" : "");
+      response.status, http::reason_phrase(response.status), response.content_type,
+      response.body.size(), response.status == 405 ? "Allow: GET, HEAD\r\n" : "");
   if (!head_only) out.append(response.body);
   return out;
 }
@@ -84,7 +91,9 @@ class Server::Impl final : public rt::EventSink, private rt::Timer {
 class Server::Impl::Connection {
  public:
   explicit Connection(Impl& server)
-      : server_(server), waiter_(server.reactor_), deadline_(server.reactor_.now() + kConnectionMax) {
+      : server_(server),
+        waiter_(server.reactor_),
+        deadline_(server.reactor_.now() + kConnectionMax) {
     server_.connections_.insert(this);
   }
   ~Connection() { server_.connections_.erase(this); }
@@ -156,7 +165,8 @@ class Server::Impl::Connection {
     co_return true;
   }
 
-  /// Reads on until the client closes: unread bytes would turn our close into a reset, which may overtake the response.
+  /// Reads on until the client closes: unread bytes would turn our close into a reset, which may
+  /// overtake the response.
   rt::Task<void> linger() {
     stream_.shutdown_write();
     out_.resize(4 << 10);
@@ -219,11 +229,13 @@ std::expected<UniqueFd, std::string> listen_on(const SocketAddress& address) {
   sockaddr_storage storage;
   const socklen_t size = net::to_kernel(address, storage);
   const bool good = fd && ::setsockopt(fd.get(), SOL_SOCKET, SO_REUSEADDR, &on, sizeof on) == 0 &&
-                    (family == AF_INET || ::setsockopt(fd.get(), IPPROTO_IPV6, IPV6_V6ONLY, &on, sizeof on) == 0) &&
+                    (family == AF_INET ||
+                     ::setsockopt(fd.get(), IPPROTO_IPV6, IPV6_V6ONLY, &on, sizeof on) == 0) &&
                     ::bind(fd.get(), reinterpret_cast<const sockaddr*>(&storage), size) == 0 &&
                     ::listen(fd.get(), 128) == 0;
   if (good) return fd;
-  return std::unexpected(fmt::format("cannot listen on {}: {}", address.text(), std::strerror(errno)));
+  return std::unexpected(
+      fmt::format("cannot listen on {}: {}", address.text(), std::strerror(errno)));
 }
 
 }  // namespace bd::admin

@@ -1,6 +1,6 @@
 #pragma once
-// A small HTTP/1.1 server for the controller's own pages: strict parser, GET and HEAD, one bound for everything.
-// Never on a data port.
+// A small HTTP/1.1 server for the controller's own pages: strict parser, GET and HEAD, one bound
+// for everything. Never on a data port.
 
 #include <functional>
 #include <memory>
@@ -16,8 +16,8 @@ namespace bd::admin {
 class Server {
  public:
   using Handler = std::function<Response(const Request&)>;
-  /// `listener`: bound, listening, non-blocking. At most 64 connections, 16 KiB of head, 10 s each; one request per
-  /// connection (Connection: close).
+  /// `listener`: bound, listening, non-blocking. At most 64 connections, 16 KiB of head, 10 s each;
+  /// one request per connection (Connection: close).
   Server(rt::Reactor& reactor, UniqueFd listener, Handler handler);
   ~Server();  ///< The reactor must have been cancelled, or no connection be open.
   Server(const Server&) = delete;

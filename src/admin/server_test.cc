@@ -15,7 +15,8 @@ using namespace std::chrono_literals;
 /// A blocking client; five seconds bound every read.
 class Client {
  public:
-  explicit Client(const SocketAddress& server) : fd_(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0)) {
+  explicit Client(const SocketAddress& server)
+      : fd_(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0)) {
     const timeval bound{5, 0};
     ::setsockopt(fd_.get(), SOL_SOCKET, SO_RCVTIMEO, &bound, sizeof bound);
     sockaddr_storage storage;
@@ -76,15 +77,19 @@ class Running {
   std::thread thread_;
 };
 
-std::string body_of(const std::string& response) { return response.substr(response.find("\r\n\r\n") + 4); }
+std::string body_of(const std::string& response) {
+  return response.substr(response.find("\r\n\r\n") + 4);
+}
 
 TEST(AdminServer, AnswersOneRequestAndCloses) {
   const Running running;
   Client client(running.address());
   // The second request on the connection is never looked at.
-  const std::string got = client.exchange("GET /a?b=c HTTP/1.1\r\nHost: localhost:1\r\n\r\nGET /d HTTP/1.1\r\nHost: x\r\n\r\n");
+  const std::string got = client.exchange(
+      "GET /a?b=c HTTP/1.1\r\nHost: localhost:1\r\n\r\nGET /d HTTP/1.1\r\nHost: x\r\n\r\n");
   EXPECT_EQ(got,
-            "HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nContent-Length: 22\r\nCache-Control: no-store\r\n"
+            "HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nContent-Length: 22\r\nCache-Control: "
+            "no-store\r\n"
             "X-Content-Type-Options: nosniff\r\nConnection: close\r\n\r\nGET /a?b=c localhost:1");
 }
 
@@ -105,15 +110,18 @@ TEST(AdminServer, HeadHasTheLengthAndNoBody) {
 TEST(AdminServer, SaysWhatIsAllowed) {
   const Running running;
   const std::string got =
-      Client(running.address()).exchange("POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 5\r\n\r\nhello");
+      Client(running.address())
+          .exchange("POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 5\r\n\r\nhello");
   EXPECT_TRUE(got.starts_with("HTTP/1.1 405 ")) << got;
   EXPECT_NE(got.find("\r\nAllow: GET, HEAD\r\n"), std::string::npos);
 }
 
 TEST(AdminServer, RefusesWhatIsNoRequest) {
   const Running running;
-  const std::string large = "GET / HTTP/1.1\r\nHost: h\r\nX: " + std::string(17 << 10, 'x') + "\r\n\r\n";
-  const std::string long_line = "GET /" + std::string(9 << 10, 'x') + " HTTP/1.1\r\nHost: h\r\n\r\n";
+  const std::string large =
+      "GET / HTTP/1.1\r\nHost: h\r\nX: " + std::string(17 << 10, 'x') + "\r\n\r\n";
+  const std::string long_line =
+      "GET /" + std::string(9 << 10, 'x') + " HTTP/1.1\r\nHost: h\r\n\r\n";
   struct Case {
     std::string request;
     const char* status;
@@ -122,7 +130,8 @@ TEST(AdminServer, RefusesWhatIsNoRequest) {
       {"hello\r\n\r\n", "HTTP/1.1 400 "},
       {"GET / HTTP/1.1\r\n\r\n", "HTTP/1.1 400 "},
       {"GET / HTTP/1.1\nHost: h\n\n", "HTTP/1.1 400 "},
-      {"GET / HTTP/1.1\r\nHost: h\r\nContent-Length: 1\r\nTransfer-Encoding: chunked\r\n\r\n", "HTTP/1.1 400 "},
+      {"GET / HTTP/1.1\r\nHost: h\r\nContent-Length: 1\r\nTransfer-Encoding: chunked\r\n\r\n",
+       "HTTP/1.1 400 "},
       {"GET / HTTP/2.0\r\nHost: h\r\n\r\n", "HTTP/1.1 505 "},
       {large, "HTTP/1.1 431 "},
       {long_line, "HTTP/1.1 414 "},
@@ -136,14 +145,16 @@ TEST(AdminServer, RefusesWhatIsNoRequest) {
 TEST(AdminServer, ABodyThatNobodyReadsDoesNotCostTheResponse) {
   const Running running;
   const std::string body(32 << 10, 'b');
-  const std::string got = Client(running.address())
-                              .exchange("GET / HTTP/1.1\r\nHost: h\r\nContent-Length: 32768\r\n\r\n" + body);
+  const std::string got =
+      Client(running.address())
+          .exchange("GET / HTTP/1.1\r\nHost: h\r\nContent-Length: 32768\r\n\r\n" + body);
   EXPECT_EQ(body_of(got), "GET / h");
 }
 
 TEST(AdminServer, SendsPagesThatAreLargerThanTheSocketsBuffers) {
   const Running running;
-  const std::string got = Client(running.address()).exchange("GET /large HTTP/1.1\r\nHost: h\r\n\r\n");
+  const std::string got =
+      Client(running.address()).exchange("GET /large HTTP/1.1\r\nHost: h\r\n\r\n");
   EXPECT_EQ(body_of(got), std::string(8 << 20, 'x'));
 }
 
@@ -155,7 +166,8 @@ TEST(AdminServer, AConnectionTooManyWaitsForAnother) {
   late.send("GET /late HTTP/1.1\r\nHost: h\r\n\r\n");
   idle.erase(idle.begin());
   EXPECT_EQ(body_of(late.rest()), "GET /late h");
-  EXPECT_EQ(body_of(idle.front()->exchange("GET /idle HTTP/1.1\r\nHost: h\r\n\r\n")), "GET /idle h");
+  EXPECT_EQ(body_of(idle.front()->exchange("GET /idle HTTP/1.1\r\nHost: h\r\n\r\n")),
+            "GET /idle h");
 }
 
 TEST(AdminServer, EndsWithConnectionsOpen) {
@@ -164,7 +176,8 @@ TEST(AdminServer, EndsWithConnectionsOpen) {
   Client halfway(running.address());
   halfway.send("GET /");
   // An answer shows that the two before it were accepted.
-  EXPECT_EQ(body_of(Client(running.address()).exchange("GET / HTTP/1.1\r\nHost: h\r\n\r\n")), "GET / h");
+  EXPECT_EQ(body_of(Client(running.address()).exchange("GET / HTTP/1.1\r\nHost: h\r\n\r\n")),
+            "GET / h");
   running.stop();
   EXPECT_EQ(silent.rest(), "");
   EXPECT_NE(halfway.rest(), "timeout");

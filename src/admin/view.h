@@ -1,6 +1,6 @@
 #pragma once
-// What the admin API and /metrics show: a read-only picture of the controller at one moment. The controller
-// makes one per request; nothing here can change anything.
+// What the admin API and /metrics show: a read-only picture of the controller at one moment. The
+// controller makes one per request; nothing here can change anything.
 
 #include <cstdint>
 #include <memory>
@@ -19,8 +19,8 @@ struct DoorView {
   const telemetry::DoorStats* stats = nullptr;  ///< Null until the supervisor handed it over.
   bool connected = false;                       ///< A feed is open.
   std::uint64_t acked_generation = 0;
-  std::uint64_t quarantined_generation = 0;     ///< 0: none.
-  std::string refusal;                          ///< What the door said when it refused a change; empty: nothing.
+  std::uint64_t quarantined_generation = 0;  ///< 0: none.
+  std::string refusal;  ///< What the door said when it refused a change; empty: nothing.
 };
 
 struct SourceView {
@@ -34,24 +34,25 @@ struct SourceView {
 /// One compiled state, newest first in View::generations (the last 32).
 struct GenerationView {
   std::uint64_t generation = 0;
-  std::int64_t at_ms = 0;            ///< Unix time, milliseconds.
+  std::int64_t at_ms = 0;  ///< Unix time, milliseconds.
   std::uint64_t compile_us = 0;
-  std::string kind;                  ///< "compile", "endpoints", "disk"
-  std::vector<std::string> changes;  ///< "internal-http: +2 -1 hosts, 3 upstreams", at most 32 lines.
+  std::string kind;  ///< "compile", "endpoints", "disk"
+  std::vector<std::string>
+      changes;  ///< "internal-http: +2 -1 hosts, 3 upstreams", at most 32 lines.
 };
 
 struct View {
-  std::vector<model::Exposure> exposures;   ///< All that are known.
-  std::vector<std::string> enabled;         ///< Those that are served here.
+  std::vector<model::Exposure> exposures;              ///< All that are known.
+  std::vector<std::string> enabled;                    ///< Those that are served here.
   std::shared_ptr<const snapshot::Snapshot> snapshot;  ///< Null before the first.
-  std::vector<model::Finding> findings;     ///< Of reading, compiling, configuration and doors.
+  std::vector<model::Finding> findings;  ///< Of reading, compiling, configuration and doors.
   std::vector<DoorView> doors;
   std::vector<SourceView> sources;
   std::vector<GenerationView> generations;
-  std::int64_t now_ms = 0;                  ///< Unix time of this picture.
-  std::int64_t last_change_ms = 0;          ///< Unix time of the last event of any source; 0: none yet.
-  bool ready = false;                       ///< Every source has delivered, or a snapshot from disk is served.
-  std::string version;                      ///< Of this program.
+  std::int64_t now_ms = 0;          ///< Unix time of this picture.
+  std::int64_t last_change_ms = 0;  ///< Unix time of the last event of any source; 0: none yet.
+  bool ready = false;   ///< Every source has delivered, or a snapshot from disk is served.
+  std::string version;  ///< Of this program.
 };
 
 }  // namespace bd::admin

@@ -37,17 +37,31 @@ struct SampleView {
     snapshot.generation = 7;
     snapshot.doors["internal-http"] =
         std::make_shared<const snapshot::Door>(sample_door(view.exposures[0], "shop/inner:80"));
-    snapshot.doors["external-http"] = std::make_shared<const snapshot::Door>(sample_door(web, "shop/outer:80"));
+    snapshot.doors["external-http"] =
+        std::make_shared<const snapshot::Door>(sample_door(web, "shop/outer:80"));
     view.snapshot = std::make_shared<const snapshot::Snapshot>(snapshot);
     fill_stats();
-    view.doors = {{"internal-http", &stats, true, 7, 0, ""}, {"external-http", nullptr, false, 0, 5, "no memory"}};
+    view.doors = {{"internal-http", &stats, true, 7, 0, ""},
+                  {"external-http", nullptr, false, 0, 5, "no memory"}};
     const model::ObjectRef web_object{"Ingress", "shop", "web", "manifests:apps", "apps.yaml", 12};
     view.findings = {
-        {model::Severity::refused, "unknown-exposure", web_object, "metadata.labels.expose",
-         "there is no exposure `extrenal-http`", "did you mean `external-http`?", {"external-http"}},
-        {model::Severity::served, "served", {"Ingress", "blog", "web", "kube", "", 0}, "", "served", "", {"internal-http"}},
+        {model::Severity::refused,
+         "unknown-exposure",
+         web_object,
+         "metadata.labels.expose",
+         "there is no exposure `extrenal-http`",
+         "did you mean `external-http`?",
+         {"external-http"}},
+        {model::Severity::served,
+         "served",
+         {"Ingress", "blog", "web", "kube", "", 0},
+         "",
+         "served",
+         "",
+         {"internal-http"}},
     };
-    view.sources = {{"kube", true, false, "connection refused", 3, 2, 1}, {"manifests:a\"b\\c\nd\xff", false, true, "", 0, 0, 0}};
+    view.sources = {{"kube", true, false, "connection refused", 3, 2, 1},
+                    {"manifests:a\"b\\c\nd\xff", false, true, "", 0, 0, 0}};
     view.generations = {{7, 1700000000123, 450, "compile", {"internal-http: +2 -1 hosts"}}};
     view.last_change_ms = 1700000000123;
     view.now_ms = 1700000002623;

@@ -1,5 +1,6 @@
 #include "app/listen.h"
 
+#include <linux/filter.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <sys/socket.h>
@@ -82,6 +83,19 @@ std::expected<std::vector<UniqueFd>, std::string> listen_on(const SocketAddress&
     out.push_back(std::move(next));
   }
   return out;
+}
+
+void unlisten(int fd) {
+  // Seen from the TCP header: a segment with SYN is dropped. Its sender tries again in a second,
+  // and finds the port closed.
+  constexpr std::uint32_t kFlagsAt = 13, kSyn = 2, kDrop = 0, kPass = 0xffffffff;
+  std::array<sock_filter, 4> code = {{{BPF_LD | BPF_B | BPF_ABS, 0, 0, kFlagsAt},
+                                      {BPF_JMP | BPF_JSET | BPF_K, 0, 1, kSyn},
+                                      {BPF_RET | BPF_K, 0, 0, kDrop},
+                                      {BPF_RET | BPF_K, 0, 0, kPass}}};
+  const sock_fprog program{code.size(), code.data()};
+  // Without it a few connections are reset, as with any other server.
+  static_cast<void>(::setsockopt(fd, SOL_SOCKET, SO_ATTACH_FILTER, &program, sizeof program));
 }
 
 SocketAddress local_address(int fd) {

@@ -2,6 +2,7 @@
 // Listening sockets: bound exclusively first, so that a second process on the port is an error and
 // never a silent sharing, then one SO_REUSEPORT socket per worker.
 
+#include <chrono>
 #include <cstdint>
 #include <expected>
 #include <string>
@@ -20,6 +21,13 @@ inline constexpr int kListenBacklog = 4096;
 /// address and the reason.
 [[nodiscard]] std::expected<std::vector<UniqueFd>, std::string> listen_on(
     const SocketAddress& address, unsigned count);
+
+/// Lets no new connection begin on a listening socket; handshakes that have begun complete, and
+/// what waits can be accepted. Closing a socket resets both, so this comes first: for every holder
+/// of the socket, at once.
+void unlisten(int fd);
+/// After this the handshakes that had begun are over: the peer is a balancer nearby.
+inline constexpr std::chrono::milliseconds kHandshakeMax{100};
 
 /// The address that a socket is bound to.
 [[nodiscard]] SocketAddress local_address(int fd);

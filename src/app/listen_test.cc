@@ -74,6 +74,33 @@ TEST(ListenOn, ConnectionsOfAnEarlierRunAreNoHindrance) {
   EXPECT_TRUE(listen_on(address, 2));
 }
 
+TEST(Unlisten, LosesNoConnectionThatHasBegunAndBeginsNoOther) {
+  auto sockets = listen_on(loopback(0), 1);
+  ASSERT_TRUE(sockets);
+  const UniqueFd& listener = sockets->front();
+  const SocketAddress address = local_address(listener.get());
+  const UniqueFd before = connect_to(address);
+  unlisten(listener.get());
+
+  const UniqueFd after(::socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0));
+  sockaddr_in to{};
+  to.sin_family = AF_INET;
+  to.sin_port = htons(address.port);
+  to.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+  EXPECT_NE(::connect(after.get(), reinterpret_cast<sockaddr*>(&to), sizeof to), 0);
+  pollfd connected{after.get(), POLLOUT, 0};
+  EXPECT_EQ(::poll(&connected, 1, 50), 0);
+
+  const UniqueFd accepted(::accept4(listener.get(), nullptr, nullptr, 0));
+  ASSERT_TRUE(accepted);
+  EXPECT_EQ(::send(before.get(), "x", 1, MSG_NOSIGNAL), 1);
+  char byte = 0;
+  EXPECT_EQ(::recv(accepted.get(), &byte, 1, 0), 1) << "what was accepted works on";
+  EXPECT_FALSE(UniqueFd(::accept4(listener.get(), nullptr, nullptr, SOCK_NONBLOCK)));
+  sockets->clear();
+  EXPECT_FALSE(connect_to(address));
+}
+
 TEST(ListenOn, SpeaksBothFamilies) {
   const auto v6 =
       listen_on({IpAddress::v6({0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1}), 0}, 2);

@@ -80,6 +80,7 @@ void DoorKeeper::tick(TimePoint now) {
     quarantined_.clear();
     if (best_snapshot() != nullptr) reopen(now);
   }
+  if (phase_ == Phase::draining && now >= drain_due_) start_drain(now);
   if (pid_ < 0) {
     if (phase_ != Phase::draining && now >= start_due_) start(now);
   } else if (phase_ == Phase::draining ? now >= kill_at_ : is_stuck(now)) {
@@ -93,7 +94,7 @@ void DoorKeeper::tick(TimePoint now) {
 TimePoint DoorKeeper::next_tick(TimePoint now) const {
   TimePoint out = now + 1s;
   if (pid_ < 0 && phase_ != Phase::draining) out = std::min(out, start_due_);
-  if (pid_ >= 0 && phase_ == Phase::draining) out = std::min(out, kill_at_);
+  if (pid_ >= 0 && phase_ == Phase::draining) out = std::min({out, drain_due_, kill_at_});
   if (pid_ >= 0 && needs_feed_) out = std::min(out, feed_due_);
   return out;
 }
@@ -265,13 +266,24 @@ void DoorKeeper::fail_probes() {
 void DoorKeeper::drain(TimePoint now, milliseconds limit) {
   if (draining()) return;
   phase_ = Phase::draining;
+  for (const auto& listener : sockets_) {
+    for (const UniqueFd& fd : listener) unlisten(fd.get());
+  }
+  drain_due_ = now + kHandshakeMax;
+  drain_limit_ = limit;
+  kill_at_ = drain_due_ + limit + kDrainGrace;
+  stats_->draining.store(1, std::memory_order_relaxed);
+}
+
+/// By now every connection that had begun is with the door.
+void DoorKeeper::start_drain(TimePoint now) {
+  drain_due_ = TimePoint::max();
   // Ours first: then the door, when it has emptied its accept queues, holds the last descriptors.
   sockets_.clear();
-  kill_at_ = now + limit + kDrainGrace;
-  stats_->draining.store(1, std::memory_order_relaxed);
   feed::Message message = feed::Message::make(feed::Record::drain, settings_.name);
-  message.milliseconds = static_cast<std::uint32_t>(limit.count());
+  message.milliseconds = static_cast<std::uint32_t>(drain_limit_.count());
   send(message);
+  kill_at_ = now + drain_limit_ + kDrainGrace;
 }
 
 void DoorKeeper::kill() const {

@@ -83,7 +83,7 @@ class DoorKeeper {
   void renew_feed(TimePoint now);
 
   void fail_probes();
-  /// Stops listening here, lets the door drain, and ends it after `limit`. Then it is gone.
+  /// No connection begins any more, the door drains, and is ended after `limit`. Then it is gone.
   void drain(TimePoint now, milliseconds limit);
   [[nodiscard]] bool draining() const { return phase_ == Phase::draining; }
   [[nodiscard]] bool gone() const { return phase_ == Phase::draining && pid_ < 0; }
@@ -104,6 +104,7 @@ class DoorKeeper {
   void start(TimePoint now);
   void condemn(TimePoint now, std::uint64_t generation);
   void reopen(TimePoint now);
+  void start_drain(TimePoint now);
   [[nodiscard]] const Snapshot* best_snapshot() const;
   void reset_stats(const Snapshot* snapshot);
   [[nodiscard]] bool is_stuck(TimePoint now) const;
@@ -128,7 +129,8 @@ class DoorKeeper {
   Backoff restarts_, feeds_;
   CrashCounter crashes_;
   TimePoint start_due_{}, started_at_{}, feed_due_{}, feed_made_at_{}, reopen_at_{}, kill_at_{};
-  TimePoint watched_since_{}, ticked_at_{};
+  TimePoint watched_since_{}, ticked_at_{}, drain_due_{};
+  milliseconds drain_limit_{};
 };
 
 }  // namespace bd::app

@@ -132,6 +132,7 @@ TEST_F(Keeper, DrainingItStopsListeningAndIsGoneWithItsProcess) {
   start();
   EXPECT_FALSE(keeper->gone());
   keeper->drain(now, 60s);
+  keeper->tick(now += 1s);
   int status = -1;
   ASSERT_EQ(::waitpid(keeper->pid(), &status, 0), keeper->pid());
   EXPECT_TRUE(WIFEXITED(status) && WEXITSTATUS(status) == 0);
@@ -146,7 +147,7 @@ TEST_F(Keeper, ADoorThatDoesNotDrainInTimeIsEnded) {
   start();
   ::kill(keeper->pid(), SIGSTOP);
   keeper->drain(now, 5s);
-  pass(5s);
+  pass(6s);
   EXPECT_FALSE(is_gone(keeper->pid()));
   pass(2s);
   EXPECT_TRUE(is_killed());

@@ -101,7 +101,7 @@ TEST(Environment, SetsKeysOfOneExposure) {
                       {"BLASTDOOR_INTERNAL_HTTP_HOSTS", "owned"},
                       {"BLASTDOOR_INTERNAL_HTTP_REDIRECT", "twin"},
                       {"BLASTDOOR_INTERNAL_HTTP_LIMITS_REQUEST_BODY_MAX", "10MiB"},
-                      {"BLASTDOOR_INTERNAL_HTTP_LIMITS_PIPELINE_MAX", "4"},
+                      {"BLASTDOOR_INTERNAL_HTTP_LIMITS_REQUEST_FIELDS_MAX", "9"},
                       {"BLASTDOOR_INTERNAL_HTTP_TIMEOUTS_IDLE", "2m"},
                       {"BLASTDOOR_EXTERNAL_HTTP_REDIRECT", "external-httpsecure"},
                       {"BLASTDOOR_EXTERNAL_HTTP_SIDE", "external"}});
@@ -115,7 +115,7 @@ TEST(Environment, SetsKeysOfOneExposure) {
   listener.trusted_peers = {*Cidr::parse("10.1.0.0/16")};
   listener.health_path = "/up";
   listener.limits.request_body_max = 10u << 20;
-  listener.limits.pipeline_max = 4;
+  listener.limits.request_fields_max = 9;
   listener.timeouts.idle = std::chrono::minutes(2);
   internal.selector = *model::Selector::parse("tier in (web,api)");
   internal.custom_selector = true;

@@ -25,7 +25,6 @@ exposures:
           responseHeadMax: 16KiB
           requestBodyMax: 10MiB
           connectionsMax: 100
-          pipelineMax: 4
         timeouts:
           requestHead: 5s
           idle: 2m
@@ -87,7 +86,7 @@ TEST(Load, ReadsEveryKeyOfTheFile) {
   listener.accept_from = {*Cidr::parse("10.0.0.0/8"), *Cidr::parse("fd00::/8")};
   listener.trusted_peers = {*Cidr::parse("10.1.0.0/16")};
   listener.health_path = "/up";
-  listener.limits = {8192, 32768, 50, 16384, 10u << 20, 100, 4};
+  listener.limits = {8192, 32768, 50, 16384, 10u << 20, 100};
   using namespace std::chrono_literals;
   listener.timeouts = {5s, 2min, 20s, 500ms, 50s, 3s, 0s, 30s};
   want.listeners = {listener};
@@ -382,8 +381,6 @@ TEST(Load, RefusesWrongValuesOfAListener) {
        "limits.requestBodyMax: expected a size of at least 0B, such as 16KiB, found -1"},
       {"limits: {connectionsMax: 0}",
        "limits.connectionsMax: expected a whole number from 1 to 1000000, found 0"},
-      {"limits: {pipelineMax: 0}",
-       "limits.pipelineMax: expected a whole number from 1 to 1000, found 0"},
       {"timeouts: {idle: 75}",
        "timeouts.idle: expected a duration from 1ms to 24h, such as 10s, found 75 (add its unit: "
        "ms, s, m or h)"},

@@ -48,7 +48,8 @@ void resolve_client(const Listener& listener, const Request& request, Decision& 
   out.peer_trusted = std::any_of(trusted.begin(), trusted.end(), [&](const Cidr& c) { return c.contains(peer); });
   const http::Field* last = nullptr;
   for (const http::Field& field : *request.fields) {
-    if (field.id == FieldName::x_forwarded_for) last = &field;
+    // A balancer passes a client's X_Forwarded_For on, and it may stand behind its own X-Forwarded-For.
+    if (field.id == FieldName::x_forwarded_for && !http::is_look_alike(field)) last = &field;
     if (field.id == FieldName::x_forwarded_proto &&
         !ascii::equal_fold(field.value, model::name(listener.facts.public_scheme))) {
       out.forwarded_proto_mismatch = true;

@@ -25,8 +25,8 @@ std::string causes_reference() {
   std::string out(kIntroduction);
   for (std::size_t i = 1; i < static_cast<std::size_t>(Cause::count_); ++i) {  // After `none`.
     const CauseInfo& cause = info(static_cast<Cause>(i));
-    fmt::format_to(std::back_inserter(out), "| `{}` | {} | {} | {} | {} |\n", cause.name, cause.status, cause.party,
-                   cause.what, cause.to_do);
+    fmt::format_to(std::back_inserter(out), "| `{}` | {} | {} | {} | {} |\n", cause.name,
+                   cause.status, cause.party, cause.what, cause.to_do);
   }
   return out;
 }

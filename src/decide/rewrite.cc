@@ -110,7 +110,8 @@ void append_request_head(std::string& out, const Listener& listener, const Reque
   out.append("\r\n");
   for (const http::Field& field : *request.fields) {
     const Fate fate = fate_of_request_field(field.id);
-    if (fate == Fate::keep || (fate == Fate::keep_if_trusted && decision.peer_trusted)) {
+    const bool vouched = decision.peer_trusted && !http::is_look_alike(field);
+    if (fate == Fate::keep || (fate == Fate::keep_if_trusted && vouched)) {
       append_field(out, field.name, field.value);
     }
   }

@@ -178,6 +178,11 @@ FieldName field_name(std::string_view name) noexcept {
   return FieldName::other;
 }
 
+bool is_look_alike(const Field& field) noexcept {
+  return field.id != FieldName::other &&
+         !std::all_of(field.name.begin(), field.name.end(), [](char c) { return ascii::is_alnum(c) || c == '-'; });
+}
+
 const Field* find(const Fields& fields, FieldName id) noexcept {
   for (const Field& field : fields) {
     if (field.id == id) return &field;
@@ -193,7 +198,7 @@ Method parse_method(std::string_view token) noexcept {
   if (token == "DELETE") return Method::del;
   if (token == "PATCH") return Method::patch;
   if (token == "OPTIONS") return Method::options;
-  if (token == "TRACE") return Method::trace;
+  if (token == "TRACE" || token == "TRACK") return Method::trace;  // TRACK is IIS's name for it.
   if (token == "CONNECT") return Method::connect;
   return Method::other;
 }

@@ -30,6 +30,9 @@ struct Field {
   FieldName id = FieldName::other;
 };
 
+/// True if the name is an id's only after folding its separators: `X_Forwarded_For`. Never what a balancer wrote.
+[[nodiscard]] bool is_look_alike(const Field& field) noexcept;
+
 /// All fields of a message in order of arrival.
 using Fields = std::vector<Field>;
 
@@ -38,7 +41,7 @@ using Fields = std::vector<Field>;
 [[nodiscard]] const Field* find(const Fields& fields, FieldName id) noexcept;
 
 enum class Method : std::uint8_t { get, head, post, put, del, patch, options, trace, connect, other };
-[[nodiscard]] Method parse_method(std::string_view token) noexcept;  ///< Case-sensitive.
+[[nodiscard]] Method parse_method(std::string_view token) noexcept;  ///< Case-sensitive. TRACK is trace too.
 /// RFC 9110 §9.2.2.
 [[nodiscard]] bool is_idempotent(Method method) noexcept;
 

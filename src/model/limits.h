@@ -24,7 +24,6 @@ struct Limits {
   std::size_t response_head_max = 32_KiB;  // Above it an ALB answers 502 and does not say why.
   std::uint64_t request_body_max = 0_B;    // 0: no limit, as an ALB has none.
   std::uint32_t connections_max = 16384;   // Per door; with bounded buffers it bounds memory.
-  std::uint32_t pipeline_max = 16;         // Requests queued on one connection before we stop reading.
   bool operator==(const Limits&) const = default;
 };
 

@@ -65,9 +65,6 @@ rt::Task<Outcome> Exchange::run() {
   const Cause head = co_await read_head();
   if (head == Cause::client_timeout && session_.in.empty()) co_return Outcome::close;
   if (head != Cause::none) {
-    count(head == Cause::uri_too_long || head == Cause::head_too_large ? Counter::head_too_large
-          : head == Cause::client_timeout                              ? Counter::timeouts_downstream
-                                                                       : Counter::bad_requests);
     // The end of this message is in doubt: nothing after it may be read as a request.
     client_persists_ = false;
     const Outcome outcome = co_await answer(head);
@@ -157,6 +154,7 @@ Counter counter_of(Cause cause) {
     case Cause::connect_failed: return Counter::upstream_connect_failures;
     case Cause::upstream_closed: return Counter::upstream_resets;
     case Cause::bad_response: case Cause::response_too_large: return Counter::upstream_bad_responses;
+    case Cause::uri_too_long: case Cause::head_too_large: return Counter::head_too_large;
     default: return Counter::bad_requests;
   }
 }
@@ -176,7 +174,7 @@ rt::Task<Outcome> Exchange::answer(Cause cause) {
   own.head_only = is_head_;
   own.close = !client_persists_ || body_is_left || dangerous || worker_.closing();
   own.http10_client = client_is_http10_;
-  if (request_.method != http::Method::other || has_id) count(counter_of(cause));
+  count(counter_of(cause));
   const std::string response = respond(own);
   count_status(decide::info(cause).status);
   const bool written = co_await write_all(response);
@@ -222,7 +220,9 @@ rt::Task<Outcome> Exchange::forward() {
       co_return outcome;
     }
     endpoint->begin();
-    Attempt result = co_await attempt(*endpoint);
+    // A second try takes no pooled connection: the application may have closed them all.
+    const Use use = tries == 0 ? Use::pool : Use::fresh;
+    const Attempt result = co_await attempt(*endpoint, use);
     endpoint->end();
     connection_.reset();
     if (result.kind == Attempt::Kind::finished) co_return result.outcome;
@@ -235,11 +235,11 @@ rt::Task<Outcome> Exchange::forward() {
   }
 }
 
-rt::Task<Exchange::Attempt> Exchange::attempt(upstream::Endpoint& endpoint) {
+rt::Task<Exchange::Attempt> Exchange::attempt(upstream::Endpoint& endpoint, Use use) {
   // A request that can be sent twice needs no look at the pooled connection first: a stale one costs a retry.
   const bool can_repeat = is_idempotent_ && !request_pump_.has_body();
   using Check = upstream::Endpoint::Check;
-  connection_ = endpoint.take_idle(can_repeat ? Check::events : Check::probe);
+  if (use == Use::pool) connection_ = endpoint.take_idle(can_repeat ? Check::events : Check::probe);
   if (connection_ == nullptr) {
     const Cause failed = co_await connect(endpoint);
     if (failed != Cause::none) {

@@ -39,7 +39,8 @@ class Exchange {
   rt::Task<Cause> read_head();
   rt::Task<Outcome> answer(Cause cause);
   rt::Task<Outcome> forward();
-  rt::Task<Attempt> attempt(upstream::Endpoint& endpoint);
+  enum class Use : std::uint8_t { pool, fresh };
+  rt::Task<Attempt> attempt(upstream::Endpoint& endpoint, Use use);
   rt::Task<Cause> connect(upstream::Endpoint& endpoint);
   rt::Task<Attempt> relay(upstream::Endpoint& endpoint);
   rt::Task<bool> write_all(std::string_view bytes);

@@ -6,6 +6,10 @@ namespace bd::proxy {
 
 using http1::Framing;
 
+namespace {
+constexpr int kRoundsPerStep = 16;  // Of one buffer each.
+}
+
 void Pump::start(std::string head, Framing body, Out out, std::uint64_t body_max) {
   head_ = std::move(head);
   framing_ = body;
@@ -153,7 +157,7 @@ bool Pump::flush(net::Stream& sink) {
 
 bool Pump::step(net::Stream& sink) {
   bool moved = false;
-  while (state_ == State::moving) {
+  for (int rounds = 0; state_ == State::moving;) {
     const bool queued = !data_.empty() || !tail_.empty();
     if (!decoded_ && !queued && decode()) {
       moved = true;
@@ -171,7 +175,7 @@ bool Pump::step(net::Stream& sink) {
       state_ = State::done;
       return true;
     }
-    if (!read_more()) return moved;
+    if (++rounds > kRoundsPerStep || !read_more()) return moved;
     moved = true;
   }
   return moved;

@@ -33,7 +33,8 @@ class Pump {
 
   /// `head` is sent first, together with the first bytes of the body if they are there.
   void start(std::string head, http1::Framing body, Out out, std::uint64_t body_max = 0);
-  /// True if a call moved bytes or ended the message.
+  /// True if a call moved bytes or ended the message. It stops after some rounds, so that no fast pair of peers keeps
+  /// the thread for itself.
   bool step(net::Stream& sink);
 
   [[nodiscard]] State state() const noexcept { return state_; }
@@ -42,7 +43,7 @@ class Pump {
   [[nodiscard]] std::uint64_t sent() const noexcept { return sent_; }  ///< Bytes written to the sink.
   [[nodiscard]] std::uint64_t received() const noexcept { return received_; }  ///< Bytes read from the source here.
   [[nodiscard]] bool has_body() const noexcept { return framing_.kind != http1::Framing::Kind::none; }
-  /// Goes back to before the first byte, for another sink. Only a message without a body can.
+  /// Goes back to before the first byte, for another sink. Only if nothing was sent, or the message has no body.
   void restart() noexcept {
     head_sent_ = 0;
     sent_ = 0;
@@ -64,7 +65,7 @@ class Pump {
   Party source_party_;
   State state_ = State::moving;
   Out out_ = Out::none;
-  bool decoded_ = true;
+  bool decoded_ = false;          // The source has nothing more of this message.
   bool end_written_ = false;      // The last chunk stands in tail_, or none is needed.
   http1::Framing framing_;
   std::uint64_t left_ = 0;        // Of a body with a length.

@@ -28,7 +28,7 @@ rt::Task<Exchange::Attempt> Exchange::relay(upstream::Endpoint& endpoint) {
     count(Counter::responses_1xx);
     request_.expect_continue = false;
   }
-  for (;;) {
+  for (unsigned rounds = 0;;) {
     bool moved = false;
     std::optional<Attempt> end = step_request(moved);
     if (!end && !response_pump_) end = step_response_head(moved);
@@ -37,6 +37,7 @@ rt::Task<Exchange::Attempt> Exchange::relay(upstream::Endpoint& endpoint) {
     if (response_pump_ && response_pump_->state() == Pump::State::done) co_return finish_response(endpoint);
     if (moved) {
       last_progress_ = now();
+      if (++rounds % 4 == 0) co_await session_.waiter.yield();
       continue;
     }
     if (client_.handle().broken) {
@@ -96,7 +97,7 @@ std::optional<Exchange::Attempt> Exchange::step_request(bool& moved) {
 std::optional<Exchange::Attempt> Exchange::upstream_lost() {
   const bool unsent = !request_pump_.sent_anything();
   const bool stale = connection_->reused && from_upstream_.empty() && interim_count_ == 0 && is_idempotent_;
-  if (!request_pump_.has_body() && (unsent || stale)) {
+  if (unsent || (stale && !request_pump_.has_body())) {
     return Attempt{Attempt::Kind::again, Cause::upstream_closed, Outcome::close};
   }
   return fail_attempt(Cause::upstream_closed);

@@ -234,6 +234,22 @@ TEST(Door, SaysWhyItAnswersItself) {
   }
 }
 
+TEST(Door, NeverReadsTheBodyOfARequestThatItAnswersAsAnotherRequest) {
+  ScriptedUpstream upstream([](const std::string&, bool&) { return ok("reached"); });
+  TestDoor door;
+  door.route("a.test", {upstream.port()});
+  const std::string smuggled = get("/");
+  for (const char* request : {"POST /x HTTP/1.1\r\nHost: unknown.test\r\nContent-Length: {}\r\n\r\n",
+                              "GET /a%2fb HTTP/1.1\r\nHost: a.test\r\nContent-Length: {}\r\n\r\n"}) {
+    Client client(door.port());
+    client.send(fmt::format(fmt::runtime(request), smuggled.size()) + smuggled);
+    const std::string all = client.rest();
+    EXPECT_TRUE(contains(all, "Connection: close\r\n"));
+    EXPECT_FALSE(contains(all, "reached"));
+  }
+  EXPECT_TRUE(upstream.requests().empty());
+}
+
 TEST(Door, ProbesWithForwardedForAreOrdinaryRequests) {
   TestDoor door;
   door.route("a.test", {});

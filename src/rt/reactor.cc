@@ -31,7 +31,23 @@ Waiter::Woken Waiter::Awaiter::await_resume() noexcept {
   return timed_out ? Woken::deadline : Woken::event;
 }
 
+Waiter::~Waiter() {
+  if (yielded_) std::erase(reactor_.yielded_, this);
+}
+
+bool Waiter::Yield::await_ready() const noexcept { return waiter.reactor_.cancelled_; }
+
+void Waiter::Yield::await_suspend(std::coroutine_handle<> waiting) {
+  waiter.waiting_ = waiting;
+  waiter.yielded_ = true;
+  waiter.reactor_.yielded_.push_back(&waiter);
+}
+
 void Waiter::wake() noexcept {
+  if (yielded_ && !reactor_.cancelled_) {  // It runs soon anyway, in its turn.
+    signaled_ = true;
+    return;
+  }
   if (const auto waiting = std::exchange(waiting_, nullptr)) {
     waiting.resume();
   } else {
@@ -91,6 +107,16 @@ void Reactor::post(std::function<void()> work) {
   [[maybe_unused]] const auto written = write(mail_event_.get(), &one, sizeof one);
 }
 
+void Reactor::resume_yielded() {
+  // One by one: a coroutine that runs may end another, which then leaves the list.
+  for (std::size_t n = yielded_.size(); n > 0 && !yielded_.empty(); --n) {
+    Waiter* waiter = yielded_.front();
+    yielded_.erase(yielded_.begin());
+    waiter->yielded_ = false;
+    waiter->wake();
+  }
+}
+
 void Reactor::drain_mailbox() {
   std::uint64_t count = 0;
   [[maybe_unused]] const auto got = read(mail_event_.get(), &count, sizeof count);
@@ -133,13 +159,14 @@ void Reactor::dispatch(int count) {
 
 void Reactor::run(const std::function<void()>& on_turn, std::chrono::milliseconds idle_turn) {
   while (!stopping_) {
-    const Instant next = std::min(timers_.next(), now_ + idle_turn);
+    const Instant next = yielded_.empty() ? std::min(timers_.next(), now_ + idle_turn) : now_;
     const auto wait = std::chrono::ceil<std::chrono::milliseconds>(next - now_);
     const int count = epoll_wait(epoll_.get(), events_->at.data(), kBatch,
                                  static_cast<int>(std::max<std::int64_t>(wait.count(), 0)));
     now_ = std::chrono::steady_clock::now();
     if (count > 0) dispatch(count);
     timers_.advance(now_);
+    resume_yielded();
     on_turn();
   }
 }

@@ -34,7 +34,7 @@ class EventSink {
 class Waiter final : public Timer, public EventSink {
  public:
   explicit Waiter(Reactor& reactor) : reactor_(reactor) {}
-  ~Waiter() = default;
+  ~Waiter();
   enum class Woken : std::uint8_t { event, deadline };
 
   struct Awaiter {
@@ -47,16 +47,26 @@ class Waiter final : public Timer, public EventSink {
   /// Until an event since the last wait, or the deadline (kNever: none). Once the reactor is cancelled every wait ends at
   /// once with `deadline`, so that coroutines run to their ends.
   [[nodiscard]] Awaiter wait(Instant deadline) noexcept { return {*this, deadline}; }
+  struct Yield {
+    Waiter& waiter;
+    bool await_ready() const noexcept;
+    void await_suspend(std::coroutine_handle<> waiting);
+    void await_resume() noexcept { waiter.signaled_ = false; }
+  };
+  /// Lets everybody else have a turn.
+  [[nodiscard]] Yield yield() noexcept { return {*this}; }
   /// Resumes the coroutine now if it waits; else its next wait returns at once.
   void wake() noexcept;
   void on_event() override { wake(); }
 
  private:
+  friend class Reactor;
   void on_timer() override;
   Reactor& reactor_;
   std::coroutine_handle<> waiting_;
   bool signaled_ = false;
   bool timed_out_ = false;
+  bool yielded_ = false;
 };
 
 /// One descriptor in the epoll set. Not moved while registered.
@@ -107,11 +117,13 @@ class Reactor {
   friend class Handle;
   friend class Waiter;
   void dispatch(int count);
+  void resume_yielded();
   void drain_mailbox();
   void forget(const Handle* handle) noexcept;
 
   static constexpr int kBatch = 128;
   struct Events;
+  std::vector<Waiter*> yielded_;
   UniqueFd epoll_;
   UniqueFd mail_event_;
   Instant now_;

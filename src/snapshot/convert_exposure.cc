@@ -48,7 +48,6 @@ void write(const model::Limits& value, pb::Limits& out) {
   out.set_response_head_max(value.response_head_max);
   out.set_request_body_max(value.request_body_max);
   out.set_connections_max(value.connections_max);
-  out.set_pipeline_max(value.pipeline_max);
 }
 
 Read<model::Limits> read(const pb::Limits& in) {
@@ -57,8 +56,7 @@ Read<model::Limits> read(const pb::Limits& in) {
     if (size == 0 || size > kBytesMax)
       return std::unexpected(std::string("a size is out of range"));
   }
-  for (const std::uint32_t count :
-       {in.request_fields_max(), in.connections_max(), in.pipeline_max()}) {
+  for (const std::uint32_t count : {in.request_fields_max(), in.connections_max()}) {
     if (count == 0) return std::unexpected(std::string("a count is zero"));
   }
   if (in.request_line_max() > in.request_head_max()) {
@@ -69,8 +67,7 @@ Read<model::Limits> read(const pb::Limits& in) {
                        .request_fields_max = in.request_fields_max(),
                        .response_head_max = in.response_head_max(),
                        .request_body_max = in.request_body_max(),
-                       .connections_max = in.connections_max(),
-                       .pipeline_max = in.pipeline_max()};
+                       .connections_max = in.connections_max()};
 }
 
 void write(const model::Timeouts& value, pb::Timeouts& out) {

@@ -2,7 +2,7 @@
 
 #include <functional>
 
-#include "snapshot/sample_door.h"
+#include "snapshot/sample_door_for_test.h"
 #include "snapshot/snapshot.h"
 
 namespace bd::snapshot {

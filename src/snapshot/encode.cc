@@ -74,7 +74,8 @@ Read<void> read_upstreams(const pb::DoorState& in, Door& out) {
 
 std::string digest(std::string_view bytes) {
   std::string out;
-  for (const char byte : checksum(bytes)) out += fmt::format("{:02x}", static_cast<unsigned char>(byte));
+  for (const char byte : checksum(bytes))
+    out += fmt::format("{:02x}", static_cast<unsigned char>(byte));
   return out;
 }
 

@@ -3,7 +3,7 @@
 
 #include <functional>
 
-#include "snapshot/sample_door.h"
+#include "snapshot/sample_door_for_test.h"
 #include "snapshot/snapshot.h"
 #include "snapshot/snapshot.pb.h"
 

@@ -1,6 +1,7 @@
 #pragma once
-// What one controller state compiles to: for each door its units. A unit is what the feed carries and
-// what a difference is counted in: one virtual host of one listener, one upstream, one endpoint list.
+// What one controller state compiles to: for each door its units. A unit is what the feed carries
+// and what a difference is counted in: one virtual host of one listener, one upstream, one endpoint
+// list.
 //
 // Control and proxy meet here and nowhere else.
 
@@ -26,25 +27,32 @@ struct VirtualHostKey {
   auto operator<=>(const VirtualHostKey&) const = default;
 };
 
-/// Everything that one door holds. Units are shared, immutable values: an unchanged unit keeps its pointer from
-/// one generation to the next where the compiler can tell cheaply; equality is by value all the same.
+/// Everything that one door holds. Units are shared, immutable values: an unchanged unit keeps its
+/// pointer from one generation to the next where the compiler can tell cheaply; equality is by
+/// value all the same.
 struct Door {
   model::Exposure exposure;  ///< Facts of the listeners: scheme, limits, timeouts, trust.
   std::map<VirtualHostKey, std::shared_ptr<const model::VirtualHost>> hosts;
-  std::map<std::string, model::Upstream> upstreams;  ///< By key; just those that a route forwards to.
-  std::map<std::string, std::vector<model::Endpoint>> endpoints;  ///< By upstream key; sorted, unique.
-  /// Own addresses that must never be connected to (invariant 5): data, admin, probe and metrics addresses.
+  std::map<std::string, model::Upstream>
+      upstreams;  ///< By key; just those that a route forwards to.
+  std::map<std::string, std::vector<model::Endpoint>>
+      endpoints;  ///< By upstream key; sorted, unique.
+  /// Own addresses that must never be connected to (invariant 5): data, admin, probe and metrics
+  /// addresses.
   std::vector<SocketAddress> denied;
   bool allow_loopback = false;  ///< Some manifests source allows loopback endpoints.
 };
 
-/// True if `address` is one of a door's `denied`. An own address on all interfaces (0.0.0.0:10000, [::]:10000)
-/// also denies every loopback address with its port; the node's addresses are listed one by one.
-[[nodiscard]] bool is_denied(const std::vector<SocketAddress>& denied, const SocketAddress& address);
+/// True if `address` is one of a door's `denied`. An own address on all interfaces (0.0.0.0:10000,
+/// [::]:10000) also denies every loopback address with its port; the node's addresses are listed
+/// one by one.
+[[nodiscard]] bool is_denied(const std::vector<SocketAddress>& denied,
+                             const SocketAddress& address);
 
 struct Snapshot {
   std::uint64_t generation = 0;
-  std::map<std::string, std::shared_ptr<const Door>> doors;  ///< By exposure name; enabled ones only.
+  std::map<std::string, std::shared_ptr<const Door>>
+      doors;  ///< By exposure name; enabled ones only.
   std::vector<model::Finding> findings;
 };
 
@@ -62,15 +70,16 @@ struct Difference {
 /// SHA-256 of `bytes` as 64 hex digits.
 [[nodiscard]] std::string digest(std::string_view bytes);
 
-/// A door's whole state as bytes (protobuf, snapshot.proto's DoorState) with a checksum: what the supervisor keeps in
-/// a sealed memfd, and what the disk keeps per exposure. Equal states give equal bytes.
+/// A door's whole state as bytes (protobuf, snapshot.proto's DoorState) with a checksum: what the
+/// supervisor keeps in a sealed memfd, and what the disk keeps per exposure. Equal states give
+/// equal bytes.
 [[nodiscard]] std::string encode(const Door& door, std::uint64_t generation);
 struct DecodedDoor {
   std::shared_ptr<const Door> door;
   std::uint64_t generation = 0;
 };
-/// The bytes are untrusted: a door that decodes keeps every rule that the compiler keeps (a known upstream behind each
-/// route, an own listener under each host, …). The error says what is wrong.
+/// The bytes are untrusted: a door that decodes keeps every rule that the compiler keeps (a known
+/// upstream behind each route, an own listener under each host, …). The error says what is wrong.
 [[nodiscard]] std::expected<DecodedDoor, std::string> decode(std::string_view bytes);
 
 }  // namespace bd::snapshot

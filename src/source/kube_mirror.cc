@@ -9,6 +9,7 @@ namespace {
 using std::chrono::milliseconds;
 
 constexpr std::size_t kErrorBodyMax = 16u << 10;  // Of an answer that is not 200: a Status object.
+constexpr unsigned kForbiddenMin = 3;             // In a row; then a resource is given up.
 constexpr unsigned kWatchFailuresMax = 5;         // In a row; then a list may know what is wrong.
 /// A list that lost no more than this is believed at once: somebody deleted an application.
 constexpr std::size_t kLossUnquestioned = 10;
@@ -24,6 +25,15 @@ std::string escape(std::string_view text) {
     }
   }
   return out;
+}
+
+/// Who was refused, from the server's sentence: `… is forbidden: User "NAME" cannot list …`.
+std::string forbidden_account(std::string_view said) {
+  constexpr std::string_view kBefore = "User \"";
+  const std::size_t begin = said.find(kBefore);
+  if (begin == std::string_view::npos) return "this account";
+  said.remove_prefix(begin + kBefore.size());
+  return std::string(said.substr(0, said.find('"')));
 }
 
 }  // namespace
@@ -76,6 +86,7 @@ void Mirror::done(const Outcome& outcome, Clock::time_point now) {
     return;
   }
   token_refused_ = outcome.status == 401;
+  unreachable_ = outcome.status == 0;
   if (phase_ == Phase::watching && confirms(now)) {
     phase_ = Phase::listing;
     due_ = now;
@@ -94,11 +105,15 @@ void Mirror::done(const Outcome& outcome, Clock::time_point now) {
 }
 
 void Mirror::skip(const Outcome& outcome, Clock::time_point now) {
-  changes_.replaced |= !std::exchange(synced_, true);  // What was known before stays known.
   warning_ = describe(outcome);
-  problem_.clear();
-  phase_ = Phase::listing;
-  due_ = now + times_.forbidden_retry;
+  fail({}, now);
+  // An API server that has just started forbids everything for a moment, so once is not enough.
+  // What was known before stays known.
+  if (failures_ >= kForbiddenMin) changes_.replaced |= !std::exchange(synced_, true);
+}
+
+void Mirror::nudge(Clock::time_point now) {
+  if (std::exchange(unreachable_, false)) due_ = std::min(due_, now + jitter(times_.backoff_first));
 }
 
 void Mirror::start_list() {
@@ -111,6 +126,10 @@ milliseconds Mirror::pause() {
   // "Full jitter": anything up to the bound, so that a thousand clients don't come back at once.
   const unsigned doublings = std::min(failures_ == 0 ? 0 : failures_ - 1, 16u);
   const milliseconds bound = std::min(times_.backoff_max, times_.backoff_first * (1 << doublings));
+  return jitter(bound);
+}
+
+milliseconds Mirror::jitter(milliseconds bound) {
   return milliseconds(std::uniform_int_distribution<std::int64_t>(0, bound.count())(random_));
 }
 
@@ -311,14 +330,13 @@ std::string Mirror::describe(const Outcome& outcome) const {
   const std::string said = status_message(buffer_);
   if (outcome.status == 403) {
     return fmt::format(
-        "{}: {} is forbidden: the ClusterRole of this account needs the rule {{apiGroups: [{}], "
-        "resources: [{}], verbs: [get, list, watch]}}; the server says: {}",
-        resource_.plural, verb, resource_.group.empty() ? "\"\"" : resource_.group,
-        resource_.plural, said);
+        "{}: {} is forbidden for {}: its ClusterRole needs the rule {{apiGroups: [{}], resources: "
+        "[{}], verbs: [get, list, watch]}}",
+        resource_.plural, verb, forbidden_account(said),
+        resource_.group.empty() ? "\"\"" : resource_.group, resource_.plural);
   }
   if (outcome.status == 401) {
-    return fmt::format("{}: the API server does not accept the token or certificate (401): {}",
-                       resource_.plural, said);
+    return fmt::format("the API server does not accept the token or certificate (401): {}", said);
   }
   if (outcome.status == 404) {
     return fmt::format("{}: the API server does not know {} (Kubernetes 1.21 or later is needed)",

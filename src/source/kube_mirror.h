@@ -36,11 +36,10 @@ struct KubeTimes {
   std::chrono::milliseconds silence{
       90'000};                              ///< Bookmarks come each minute, else the peer is gone.
   std::chrono::milliseconds steady{1'000};  ///< A watch that lived this long has recovered.
-  std::chrono::milliseconds status_every{5'000};      ///< At most, while health stays the same.
-  std::chrono::milliseconds forbidden_retry{30'000};  ///< For a resource that is not required.
-  std::chrono::seconds list{120};                     ///< One page, as a whole.
-  std::chrono::seconds watch_min{300};                ///< timeoutSeconds is random from this to
-  std::chrono::seconds watch_max{600};  ///< this, so that not all doors renew at once.
+  std::chrono::milliseconds status_every{5'000};  ///< At most, while health stays the same.
+  std::chrono::seconds list{120};                 ///< One page, as a whole.
+  std::chrono::seconds watch_min{300};            ///< timeoutSeconds is random from this to
+  std::chrono::seconds watch_max{600};            ///< this, so that not all doors renew at once.
 };
 
 class Mirror {
@@ -64,6 +63,9 @@ class Mirror {
   /// False: the rest of the answer is not wanted.
   bool data(std::string_view bytes, Clock::time_point now);
   void done(const Outcome& outcome, Clock::time_point now);
+
+  /// Somebody reached the server just now: no need to wait for long if it could not be reached.
+  void nudge(Clock::time_point now);
 
   /// While a request runs: when tick() must be called, or earlier.
   [[nodiscard]] Clock::time_point deadline() const;
@@ -94,6 +96,7 @@ class Mirror {
   void fail(std::string why, Clock::time_point now, std::chrono::milliseconds at_least = {});
   void skip(const Outcome& outcome, Clock::time_point now);
   [[nodiscard]] std::chrono::milliseconds pause();
+  [[nodiscard]] std::chrono::milliseconds jitter(std::chrono::milliseconds bound);
   void finish_page(Clock::time_point now);
   void finish_list(Clock::time_point now);
   void finish_watch(const Outcome& outcome, Clock::time_point now);
@@ -122,6 +125,7 @@ class Mirror {
   unsigned failures_ = 0;           // In a row; each lengthens the next pause.
   unsigned expirations_ = 0;        // In a row, likewise.
   bool token_refused_ = false;      // The last answer was 401.
+  bool unreachable_ = false;        // There was no last answer.
 
   // The list that is being built beside the live copy.
   Entries listed_;

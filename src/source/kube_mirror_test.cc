@@ -303,10 +303,9 @@ TEST(Mirror, BadAnswersToAListAreTriedAgainAndHarmNothing) {
       {"error", 500, "oops", "", "HTTP 500: oops"},
       {"unknown", 404, "404 page not found", "",
        "does not know /apis/networking.k8s.io/v1/ingresses"},
-      {"forbidden", 403, R"({"message":"User x cannot list"})", "",
-       "ingresses: list is forbidden: the ClusterRole of this account needs the rule {apiGroups: "
-       "[networking.k8s.io], resources: [ingresses], verbs: [get, list, watch]}; the server says: "
-       "User x cannot list"},
+      {"forbidden", 403, R"({"message":"x is forbidden: User \"sa:bd\" cannot list"})", "",
+       "ingresses: list is forbidden for sa:bd: its ClusterRole needs the rule {apiGroups: "
+       "[networking.k8s.io], resources: [ingresses], verbs: [get, list, watch]}"},
   };
   for (const Case& c : cases) {
     SCOPED_TRACE(c.why);
@@ -356,6 +355,21 @@ TEST(Mirror, PausesGrowToABoundAndAreRandom) {
   played.pass(played.times.steady);
   played.end("reset");
   EXPECT_LE(played.mirror.due() - played.now, played.times.backoff_first) << "it had recovered";
+}
+
+TEST(Mirror, IsNotKeptWaitingWhenTheServerIsBack) {
+  Played played;
+  for (int i = 0; i < 20; ++i) {
+    played.begin();
+    played.answer(0, "", "Connection refused");
+  }
+  played.mirror.nudge(played.now);
+  EXPECT_LE(played.mirror.due(), played.now + played.times.backoff_first);
+  played.begin();
+  played.mirror.head(429, played.now);
+  played.mirror.done({429, "", 20s}, played.now);
+  played.mirror.nudge(played.now);
+  EXPECT_GE(played.mirror.due(), played.now + 20s) << "it was told when to come back";
 }
 
 TEST(Mirror, ARetryAfterIsKept) {
@@ -483,14 +497,16 @@ TEST(Mirror, APageThatIsTooLargeIsAskedForInSmallerOnes) {
 
 TEST(Mirror, AResourceThatIsNotRequiredMayBeForbidden) {
   Played played(kNamespaces);
-  played.begin();
-  played.answer(403, "{}");
+  for (int i = 0; i < 3; ++i) {
+    EXPECT_FALSE(played.mirror.synced()) << "a server that starts forbids all for a moment";
+    played.begin();
+    played.answer(403, "{}");
+    EXPECT_EQ(played.mirror.problem(), "");
+  }
   EXPECT_TRUE(played.mirror.synced());
-  EXPECT_EQ(played.mirror.problem(), "");
   EXPECT_NE(played.mirror.warning().find(R"({apiGroups: [""], resources: [namespaces])"),
             std::string::npos)
       << played.mirror.warning();
-  EXPECT_EQ(played.mirror.due(), played.now + played.times.forbidden_retry);
   played.list(5, {R"({"metadata":{"name":"shop","resourceVersion":"2"}})"});
   EXPECT_EQ(played.names(), "shop@2");
   EXPECT_TRUE(played.mirror.take_changes().replaced);

@@ -45,7 +45,7 @@ class KubeWatch final : public Source {
     sink_ = std::move(sink);
     for (Mirror& mirror : mirrors_) {
       client_.add_lane({
-          .head = [&mirror](long status) { mirror.head(status, Clock::now()); },
+          .head = [this, &mirror](long status) { heard(mirror, status); },
           .data = [&mirror](std::string_view bytes) { return mirror.data(bytes, Clock::now()); },
           .done =
               [&mirror](long status, std::string error, std::chrono::seconds retry_after) {
@@ -66,6 +66,13 @@ class KubeWatch final : public Source {
       publish();
       const auto pause = std::chrono::ceil<std::chrono::milliseconds>(next - Clock::now());
       client_.poll(std::max(pause, 0ms));
+    }
+  }
+
+  void heard(Mirror& mirror, long status) {
+    mirror.head(status, Clock::now());
+    for (Mirror& other : mirrors_) {
+      if (&other != &mirror) other.nudge(Clock::now());
     }
   }
 

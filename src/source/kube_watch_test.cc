@@ -30,11 +30,7 @@ struct Watching {
   TempFolder files;
   ApiServer server;
   Recorder recorder;  // Outlives the source, which tells it.
-  KubeTimes times{.backoff_first = 2ms,
-                  .backoff_max = 20ms,
-                  .confirm = 20ms,
-                  .steady = 20ms,
-                  .forbidden_retry = 20ms};
+  KubeTimes times{.backoff_first = 2ms, .backoff_max = 20ms, .confirm = 20ms, .steady = 20ms};
   KubeAccess access;
   std::unique_ptr<Source> source;
 

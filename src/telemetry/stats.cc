@@ -45,7 +45,6 @@ const std::array<CounterInfo, kCounterCount>& counters() {
       {forwarded_for_ignored, "forwarded_for_ignored", "Requests with an X-Forwarded-For from a peer that is not trusted."},
       {client_aborts, "client_aborts", "Clients that went away before their response was complete."},
       {limit_connections, "limit_connections", "Connections closed at once because connectionsMax was reached."},
-      {limit_pipeline, "limit_pipeline", "Times reading was paused because pipelineMax was reached."},
       {limit_body, "limit_body", "Request bodies above requestBodyMax: 413."},
       {before_table, "before_table", "Requests before the first complete table: 503."},
   }};

@@ -17,7 +17,7 @@ enum class Counter : std::uint16_t {
   responses_5xx, request_bytes, response_bytes, no_route, no_endpoints, refused_routes, redirects, health_probes,
   bad_requests, head_too_large, loops, timeouts_downstream, timeouts_upstream, upstream_connects,
   upstream_connect_failures, upstream_reused, upstream_bad_responses, upstream_resets, retries, denied_endpoints,
-  forwarded_proto_mismatch, forwarded_for_ignored, client_aborts, limit_connections, limit_pipeline, limit_body,
+  forwarded_proto_mismatch, forwarded_for_ignored, client_aborts, limit_connections, limit_body,
   before_table, count_
 };
 inline constexpr std::size_t kCounterCount = static_cast<std::size_t>(Counter::count_);

@@ -1,8 +1,18 @@
 #pragma once
 // Objects and configuration in, snapshot and findings out: ordered, pure passes. Always everything.
 //
-//   select_exposure  -> resolve_backends -> refuse_conflicts -> order -> compile
+//   select     which exposures does an Ingress select?            select.h
+//   claim      which hosts and paths does it ask for, and what    claims.h, backends.h,
+//              answers there: a backend, a redirect, a tombstone?  annotations.h
+//   settle     per exposure: what is granted, who owns a host,    conflicts.h, grant.h
+//              who wins a path?
+//   compile    per listener: virtual hosts in matching order      compile.h
+//   endpoints  the addresses of what is forwarded to              endpoints.h
+//
+// Every known exposure is settled, also one that is not served here: a redirect twin needs its
+// hosts.
 
+#include <map>
 #include <string>
 #include <vector>
 
@@ -20,11 +30,13 @@ struct Input {
       nullptr;  ///< To keep pointers of unchanged units; may be null.
 };
 
-/// generation is left 0: control numbers it.
+/// generation is left 0: control numbers it. `findings` has those of the sources, and of each
+/// selected Ingress, too; it is sorted by object.
 [[nodiscard]] snapshot::Snapshot translate(const Input& input);
 
 /// Only the endpoint lists, for the bypass: upstream key → endpoints of `door`'s upstreams as the
-/// slices and services say now. Same rules as in translate().
+/// slices and services say now. Same rules as in translate(). An upstream that is gone has an empty
+/// list.
 [[nodiscard]] std::map<std::string, std::vector<model::Endpoint>> endpoints_of(
     const Input& input, const snapshot::Door& door);
 

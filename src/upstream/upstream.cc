@@ -8,8 +8,7 @@ bool AddressPolicy::is_denied(const SocketAddress& address) const noexcept {
   const IpAddress& ip = address.ip;
   if (address.port == 0 || ip.is_unspecified() || ip.is_link_local() || ip.is_multicast()) return true;
   if (ip.is_loopback() && !allow_loopback_) return true;
-  // An own address on all interfaces makes its port ours on every address of this host; the controller lists those.
-  return std::find(own_.begin(), own_.end(), address) != own_.end();
+  return snapshot::is_denied(own_, address);
 }
 
 std::shared_ptr<Endpoint> Upstream::pick(std::uint64_t random, const Endpoint* except) const {

@@ -40,7 +40,7 @@ inline model::Exposure sample_exposure() {
   main.accept_from = {Cidr::parse("10.0.0.0/8").value()};
   main.trusted_peers = {Cidr::parse("fd00::/8").value(), Cidr::parse("192.0.2.1").value()};
   main.health_path = "/healthy";
-  main.limits = {1000, 2000, 3, 4000, 5, 6, 7};
+  main.limits = {1000, 2000, 3, 4000, 5, 6};
   main.timeouts = {1ms, 2ms, 3ms, 4ms, 5ms, 6ms, 7ms, 8ms};
   model::Listener second = main;
   second.name = "second";

@@ -92,14 +92,13 @@ readme_is_tried() {
 }
 
 ports_are_free() {
-	local port free=0
+	local port taken=()
 	for port in "${ports[@]}"; do
-		if (exec 3<>"/dev/tcp/127.0.0.1/$port") 2>/dev/null; then
-			say "port $port is in use; \`ss -ltnp 'sport = :$port'\` says by what"
-			free=1
-		fi
+		if (exec 3<>"/dev/tcp/127.0.0.1/$port") 2>/dev/null; then taken+=("$port"); fi
 	done
-	return "$free"
+	[ ${#taken[@]} = 0 ] && return
+	say "in use: port ${taken[*]}; \`ss -ltnp\` says by what. The demo needs: ${ports[*]}"
+	return 1
 }
 
 pids=()

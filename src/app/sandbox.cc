@@ -17,6 +17,12 @@
 namespace bd::app {
 namespace {
 
+#ifdef BD_SANITIZED
+constexpr bool kEnabled = false;
+#else
+constexpr bool kEnabled = true;
+#endif
+
 /// The user of our images; any that owns nothing will do.
 constexpr uid_t kNobody = 65532;
 
@@ -73,7 +79,7 @@ int enter_landlock() {
 
 Sandbox enter_sandbox() {
   Sandbox out;
-#ifndef BD_SANITIZED
+  if (!kEnabled) return out;
   ::prctl(PR_SET_DUMPABLE, 0);  // No core files with keys in them, no debugger of the same user.
   if (::prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0) out.bits |= kSandboxNoNewPrivileges;
   out.landlock_abi = enter_landlock();
@@ -83,7 +89,6 @@ Sandbox enter_sandbox() {
     log::warn(fmt::format("no Landlock: {}", std::strerror(errno)));
   }
   if (enter_seccomp()) out.bits |= kSandboxSeccomp;
-#endif
   return out;
 }
 

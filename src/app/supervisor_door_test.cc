@@ -1,5 +1,5 @@
 // One door's keeper with a clock of the test. The process is this test binary
-// (supervisor_testing.h).
+// (children_for_test.h).
 
 #include "app/supervisor_door.h"
 
@@ -11,7 +11,7 @@
 
 #include <csignal>
 
-#include "app/supervisor_testing.h"
+#include "app/children_for_test.h"
 #include "base/log.h"
 #include "snapshot/snapshot.h"
 

@@ -4,8 +4,8 @@
 #include <netinet/in.h>
 #include <sys/socket.h>
 
+#include "app/children_for_test.h"
 #include "app/listen.h"
-#include "app/supervisor_testing.h"
 
 namespace bd::app {
 namespace {

@@ -10,7 +10,7 @@
 #include <csignal>
 #include <filesystem>
 
-#include "app/supervisor_testing.h"
+#include "app/children_for_test.h"
 #include "base/log.h"
 
 namespace bd::app {
@@ -51,7 +51,7 @@ class Tree : public testing::Test {
   }
   SocketAddress address(std::size_t index) { return config_.exposures[index].listeners[0].bind; }
 
-  /// What the controller has to feed: "1 a.test b.test"; further words: see supervisor_testing.h.
+  /// What the controller has to feed: "1 a.test b.test"; further words: see children_for_test.h.
   void script(const std::string& state) { write_whole(dir_ + "/state", state); }
   [[nodiscard]] std::string heard() const { return read_whole(dir_ + "/heard"); }
 

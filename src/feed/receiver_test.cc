@@ -6,7 +6,7 @@
 
 #include "feed/feed.pb.h"
 #include "snapshot/convert.h"
-#include "snapshot/sample_door.h"
+#include "snapshot/sample_door_for_test.h"
 
 namespace bd::feed {
 namespace {

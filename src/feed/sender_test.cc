@@ -6,7 +6,7 @@
 #include "feed/control_channel.h"
 #include "feed/receiver.h"
 #include "model/limits.h"
-#include "snapshot/sample_door.h"
+#include "snapshot/sample_door_for_test.h"
 
 namespace bd::feed {
 namespace {

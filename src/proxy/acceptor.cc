@@ -1,8 +1,5 @@
 #include "proxy/acceptor.h"
 
-#include <linux/filter.h>
-#include <sys/socket.h>
-
 #include <cerrno>
 
 #include "base/check.h"
@@ -47,15 +44,6 @@ void Acceptor::room_again() {
 }
 
 void Acceptor::drain() {
-  // shutdown() would reset the accept queue. Dropping SYNs leaves handshakes that are under way to finish.
-  sock_filter drop_syn[] = {
-      {BPF_LD | BPF_B | BPF_ABS, 0, 0, 13},           // TCP flags
-      {BPF_JMP | BPF_JSET | BPF_K, 0, 1, 0x02},       // SYN?
-      {BPF_RET | BPF_K, 0, 0, 0},                     // drop
-      {BPF_RET | BPF_K, 0, 0, 0xffffffff},            // keep
-  };
-  const sock_fprog program{4, drop_syn};
-  setsockopt(fd_, SOL_SOCKET, SO_ATTACH_FILTER, &program, sizeof program);
   on_event();
   handle_.detach();
   fd_ = -1;

@@ -16,7 +16,7 @@ class Acceptor final : public rt::EventSink, public rt::Timer {
 
   /// Takes connections until there are none, or no room; then tries again when there is room.
   void on_event() override;
-  /// New handshakes are refused, what the kernel has accepted already is still taken, then the socket is left.
+  /// Takes what the kernel has accepted already, then leaves the socket. (The supervisor refuses new handshakes before.)
   void drain();
   /// A session ended: there may be room again.
   void room_again();

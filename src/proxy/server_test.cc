@@ -2,7 +2,7 @@
 
 #include <gtest/gtest.h>
 
-#include "proxy/testing.h"
+#include "proxy/door_for_test.h"
 
 namespace bd::proxy {
 namespace {

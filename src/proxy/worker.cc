@@ -119,7 +119,11 @@ std::uint64_t Worker::random() noexcept {
 }
 
 http::Fields Worker::take_fields() {
-  if (spare_fields_.empty()) return {};
+  if (spare_fields_.empty()) {
+    http::Fields fresh;
+    fresh.reserve(32);
+    return fresh;
+  }
   http::Fields out = std::move(spare_fields_.back());
   spare_fields_.pop_back();
   return out;

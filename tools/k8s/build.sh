@@ -7,6 +7,7 @@
 # the tests that need a real API server, and says so. Any other failure is 1.
 set -eu
 
+caller=$PWD
 here=$(cd "$(dirname "$0")" && pwd)
 cd "$here"
 
@@ -19,6 +20,7 @@ ldflags="-s -w -X $stamp.gitVersion=$version -X $stamp.gitMajor=1 -X $stamp.gitM
 
 key=$(cat go.mod go.sum main.go etcd/go.mod etcd/go.sum etcd/main.go build.sh | sha256sum | cut -c1-16)
 cache=${BLASTDOOR_CACHE:-${HOME:?}/.cache/blastdoor}/k8s
+case $cache in /*) ;; *) cache=$caller/$cache ;; esac
 out=$cache/$key
 
 say() { echo "k8s: $*" >&2; }
@@ -48,7 +50,8 @@ elapsed() { echo "$(($(date +%s) - started)) s"; }
 
 # heartbeat WHAT LOG TOTAL: a line each 15 s, so that nobody takes a long build for a hang.
 heartbeat() {
-	while sleep 15; do
+	# The sleep outlives us by seconds: it must hold none of the caller's pipes open.
+	while sleep 15 >/dev/null 2>&1; do
 		say "$1, $(elapsed): $(wc -l <"$2") of at most $3 packages"
 	done 9>&- &
 	beat=$!

@@ -1,4 +1,4 @@
-#include "app/supervisor_testing.h"
+#include "app/children_for_test.h"
 
 #include <fcntl.h>
 #include <netinet/in.h>

@@ -9,7 +9,7 @@
 
 #include "base/ascii.h"
 #include "base/check.h"
-#include "proxy/testing.h"
+#include "proxy/door_for_test.h"
 
 namespace bd::proxy::testing {
 namespace {

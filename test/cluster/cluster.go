@@ -6,11 +6,12 @@ package cluster
 import (
 	"context"
 	"encoding/base64"
-	"errors"
 	"fmt"
 	"net/http"
 	"os"
+	"os/exec"
 	"path/filepath"
+	"strings"
 	"sync"
 	"syscall"
 	"testing"
@@ -174,7 +175,7 @@ func (c *Cluster) startAPIServer() error {
 func (c *Cluster) awaitAPIServer() error {
 	_, err := poll.Until(startTimeout, func() error {
 		if !c.apiserver.Alive() {
-			return errors.New("the API server has ended")
+			return poll.Hopeless("the API server has ended: " + c.apiserver.End())
 		}
 		ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
 		defer cancel()
@@ -200,6 +201,18 @@ func (c *Cluster) startControllerManager() error {
 			"namespace-controller,serviceaccount-controller,garbage-collector-controller",
 	}}
 	return c.kcm.Start()
+}
+
+// Kubectl runs the real kubectl as admin, with text on its standard input, and returns its output.
+func (c *Cluster) Kubectl(t testing.TB, text string, arguments ...string) string {
+	t.Helper()
+	cmd := exec.Command(filepath.Join(c.binaries, "k8s"), append([]string{"kubectl", "--kubeconfig", c.AdminKubeconfig()}, arguments...)...)
+	cmd.Stdin = strings.NewReader(text)
+	out, err := cmd.CombinedOutput()
+	if err != nil {
+		t.Fatalf("kubectl %v: %v\n%s", arguments, err, out)
+	}
+	return string(out)
 }
 
 // KillAPIServer ends the API server as a crash would; etcd keeps the state.

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net/http"
 	"os"
+	"os/signal"
 	"strings"
 	"testing"
 	"time"
@@ -34,7 +35,7 @@ func TestControlPlane(t *testing.T) {
 	c.Apply(t, config)
 
 	pod := c.NewPod(t, "pod-a", "10.244.1.1")
-	answer, err := http.Get(fmt.Sprintf("http://%s:%d/", pod.IP, PodPort))
+	answer, err := http.Get(fmt.Sprintf("http://%s:%d/", pod.IP, echo.Port))
 	if err != nil || answer.Header.Get("X-Pod") != "pod-a" {
 		t.Fatalf("pod answers %v, %v", answer, err)
 	}
@@ -79,4 +80,18 @@ func TestNoWayOut(t *testing.T) {
 			t.Errorf("a default route by %s", fields[0])
 		}
 	}
+}
+
+// Not a test: keeps a control plane up for people, until Ctrl-C.
+func TestHold(t *testing.T) {
+	if !netns.Held() {
+		t.Skip("only with BLASTDOOR_TEST_HOLD=1")
+	}
+	c := Start(t)
+	token := c.ServiceAccountKubeconfig(t, "../../deploy/rbac.yaml")
+	t.Logf("in there:\n\tcd %s\n\tkubectl() { %s/k8s kubectl --kubeconfig %s \"$@\"; }\n\tblastdoor run --kubeconfig %s",
+		c.dir, c.binaries, c.AdminKubeconfig(), token)
+	interrupted := make(chan os.Signal, 1)
+	signal.Notify(interrupted, os.Interrupt)
+	<-interrupted
 }

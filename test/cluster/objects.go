@@ -34,8 +34,6 @@ import (
 const (
 	requestTimeout = 20 * time.Second
 	fieldManager   = "blastdoor-test"
-	// PodPort is where pods listen.
-	PodPort = 18080
 )
 
 // connect makes the admin's clients; nothing is sent yet.
@@ -192,24 +190,47 @@ func (c *Cluster) ServiceAccountKubeconfig(t testing.TB, rbac string) string {
 	return path
 }
 
+// MountServiceAccount puts such a token and the CA where a pod finds them, and returns the
+// environment that a pod has. Called again, it replaces the token, as the kubelet does.
+func (c *Cluster) MountServiceAccount(t testing.TB, rbac string) (env []string) {
+	t.Helper()
+	const dir = "/run/secrets/kubernetes.io/serviceaccount" // in this test's own /run
+	files := map[string][]byte{"token": []byte(c.ServiceAccount(t, rbac)), "ca.crt": c.ca, "namespace": []byte("blastdoor")}
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	for name, data := range files {
+		path := filepath.Join(dir, name)
+		if err := os.WriteFile(path+".new", data, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.Rename(path+".new", path); err != nil {
+			t.Fatal(err)
+		}
+	}
+	t.Cleanup(func() { _ = os.RemoveAll(dir) })
+	host, port, _ := strings.Cut(apiAddress, ":")
+	return []string{"KUBERNETES_SERVICE_HOST=" + host, "KUBERNETES_SERVICE_PORT=" + port}
+}
+
 // Pod is an echo server in a network namespace of its own.
 type Pod struct {
 	*process.Process
 	Name, IP string
 }
 
-// NewPod starts a pod at an address of 10.244.0.0/16 and waits until it answers on PodPort. It
+// NewPod starts a pod at an address of 10.244.0.0/16 and waits until it answers on echo.Port. It
 // ends with the test.
 func (c *Cluster) NewPod(t testing.TB, name, ip string) *Pod {
 	t.Helper()
 	pod := &Pod{Name: name, IP: ip, Process: &process.Process{
 		Name: name, Log: filepath.Join(t.TempDir(), name+".log"), Argv: []string{"/proc/self/exe"},
-		Env: []string{echo.Environment(name, fmt.Sprintf("0.0.0.0:%d", PodPort))},
+		Env: []string{echo.Environment(name, fmt.Sprintf("0.0.0.0:%d", echo.Port))},
 	}}
 	if err := pod.StartWith(func(cmd *exec.Cmd) error { return netns.Start(cmd, ip) }); err != nil {
 		t.Fatalf("pod %s: %v", name, err)
 	}
 	t.Cleanup(func() { pod.Signal(syscall.SIGKILL); pod.Wait(t, 5*time.Second) })
-	echo.AwaitListener(t, fmt.Sprintf("%s:%d", ip, PodPort))
+	echo.AwaitListener(t, fmt.Sprintf("%s:%d", ip, echo.Port))
 	return pod
 }

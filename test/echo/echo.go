@@ -37,6 +37,9 @@ type Reply struct {
 	Padding string      `json:"padding,omitempty"`
 }
 
+// Port is where pods listen.
+const Port = 18080
+
 const podVariable = "BLASTDOOR_TEST_ECHO" // "NAME ADDRESS"; set in the re-executed test binary
 
 // MainIfAsked turns the process into an echo server if it was started as one by a test. A TestMain

@@ -12,6 +12,7 @@ import (
 	"os"
 	"os/exec"
 	"os/signal"
+	"runtime"
 	"strings"
 	"syscall"
 	"testing"
@@ -26,6 +27,9 @@ const (
 
 // Isolated says whether this process runs in namespaces of its own.
 func Isolated() bool { return os.Getenv(stage) == "tests" }
+
+// Held says whether a person wants to look around: the way in is printed, and TestHold waits.
+func Held() bool { return os.Getenv("BLASTDOOR_TEST_HOLD") == "1" }
 
 // Main runs the tests of a package in fresh namespaces, by executing the test binary once more in
 // them; use it as the whole of TestMain. Where the kernel forbids namespaces the tests run on the
@@ -79,8 +83,12 @@ func reexec() (int, error) {
 	if os.Geteuid() != 0 {
 		unprivileged(cmd.SysProcAttr)
 	}
+	runtime.LockOSThread() // Pdeathsig means the death of this thread
 	if err := cmd.Start(); err != nil {
 		return 0, err
+	}
+	if Held() {
+		fmt.Fprintf(os.Stderr, "netns: enter with: nsenter --all --target %d\n", cmd.Process.Pid)
 	}
 	// go test ends a binary that hangs with SIGQUIT, to see its goroutines: those are in the child.
 	signals := make(chan os.Signal, 4)
@@ -136,13 +144,17 @@ func unprivileged(attr *syscall.SysProcAttr) {
 	attr.GidMappings = []syscall.SysProcIDMap{{ContainerID: 0, HostID: os.Getgid(), Size: 1}}
 }
 
-// furnish sets the new namespaces up: a /proc that shows only our processes, loopback, the bridge.
+// furnish sets the new namespaces up: a /proc that shows only our processes, an empty /run, where a
+// pod's credentials would be mounted, loopback, the bridge.
 func furnish() error {
 	if err := syscall.Mount("", "/", "", syscall.MS_REC|syscall.MS_PRIVATE, ""); err != nil {
 		return fmt.Errorf("make mounts private: %w", err)
 	}
 	if err := syscall.Mount("proc", "/proc", "proc", 0, ""); err != nil {
 		return fmt.Errorf("mount /proc: %w", err)
+	}
+	if err := syscall.Mount("run", "/run", "tmpfs", 0, ""); err != nil {
+		return fmt.Errorf("mount /run: %w", err)
 	}
 	return ip(
 		"link set lo up",

@@ -2,6 +2,7 @@
 package poll
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"strconv"
@@ -20,7 +21,12 @@ func Slow(limit time.Duration) time.Duration {
 	return limit
 }
 
-// Until calls cond until it returns nil, and returns how long that took; the last error if the
+// Hopeless is an error that no waiting mends.
+type Hopeless string
+
+func (h Hopeless) Error() string { return string(h) }
+
+// Until calls cond until it returns nil or something Hopeless, and returns how long that took; the last error if the
 // limit passed first.
 func Until(limit time.Duration, cond func() error) (time.Duration, error) {
 	limit = Slow(limit)
@@ -29,6 +35,9 @@ func Until(limit time.Duration, cond func() error) (time.Duration, error) {
 		err := cond()
 		if err == nil {
 			return time.Since(start), nil
+		}
+		if err, hopeless := errors.AsType[Hopeless](err); hopeless {
+			return time.Since(start), err
 		}
 		if time.Since(start) > limit {
 			return limit, fmt.Errorf("still not after %v: %w", limit, err)

@@ -8,9 +8,9 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
-	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
@@ -26,8 +26,7 @@ type Process struct {
 	Log  string   // path of a file that gets stdout and stderr
 
 	cmd  *exec.Cmd
-	done chan struct{}
-	code atomic.Int32
+	done chan struct{} // closed at its end; cmd.ProcessState is set then
 }
 
 // Start starts the program. It dies with the test binary.
@@ -41,7 +40,7 @@ func (p *Process) StartWith(start func(*exec.Cmd) error) error {
 	}
 	defer log.Close()
 	p.cmd = exec.Command(p.Argv[0], p.Argv[1:]...)
-	p.cmd.Env = append(os.Environ(), p.Env...)
+	p.cmd.Env = append(environment(), p.Env...)
 	p.cmd.Stdout, p.cmd.Stderr = log, log
 	if err := start(p.cmd); err != nil {
 		return fmt.Errorf("start %s: %w", p.Name, err)
@@ -49,10 +48,17 @@ func (p *Process) StartWith(start func(*exec.Cmd) error) error {
 	p.done = make(chan struct{})
 	go func() {
 		_ = p.cmd.Wait()
-		p.code.Store(int32(p.cmd.ProcessState.ExitCode()))
 		close(p.done)
 	}()
 	return nil
+}
+
+// environment is the test's own without the variables that steer the tests: to Blastdoor, whatever
+// begins with BLASTDOOR_ is configuration, and an unknown key is an error.
+func environment() []string {
+	return slices.DeleteFunc(os.Environ(), func(variable string) bool {
+		return strings.HasPrefix(variable, "BLASTDOOR_")
+	})
 }
 
 // PID is the process id.
@@ -79,7 +85,15 @@ func (p *Process) Wait(t testing.TB, limit time.Duration) int {
 	case <-time.After(poll.Slow(limit)):
 		t.Fatalf("%s has not ended within %v; its log ends:\n%s", p.Name, poll.Slow(limit), p.Tail(40))
 	}
-	return int(p.code.Load())
+	return p.cmd.ProcessState.ExitCode()
+}
+
+// End says how it ended: "exit status 1", "signal: killed".
+func (p *Process) End() string {
+	if p.Alive() {
+		return "still running"
+	}
+	return p.cmd.ProcessState.String()
 }
 
 // Output is everything that it has printed.

@@ -86,7 +86,10 @@ void Mirror::done(const Outcome& outcome, Clock::time_point now) {
     return;
   }
   token_refused_ = outcome.status == 401;
-  unreachable_ = outcome.status == 0;
+  // What a server says that has just come back (it forbids everything at first) is not what kept
+  // us waiting before.
+  const bool reached = std::exchange(unreachable_, outcome.status == 0) && !unreachable_;
+  if (reached) failures_ = 0;
   if (phase_ == Phase::watching && confirms(now)) {
     phase_ = Phase::listing;
     due_ = now;
@@ -113,7 +116,7 @@ void Mirror::skip(const Outcome& outcome, Clock::time_point now) {
 }
 
 void Mirror::nudge(Clock::time_point now) {
-  if (std::exchange(unreachable_, false)) due_ = std::min(due_, now + jitter(times_.backoff_first));
+  if (unreachable_) due_ = std::min(due_, now + jitter(times_.backoff_first));
 }
 
 void Mirror::start_list() {

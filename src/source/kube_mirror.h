@@ -4,8 +4,7 @@
 //
 //   begin() → the request to send → head(), data()…, done() → due() → begin() …
 //
-//   listing ── last page, believed ──▶ watching ── 410, or five watches that told nothing ──▶
-//   listing
+//   listing ── last page ──▶ watching ── 410, a doubt to settle, five bad watches ──▶ listing
 //
 // It opens no socket and reads no clock (kube_client.h and kube_watch.cc do), so every fault of a
 // server can be played to it.

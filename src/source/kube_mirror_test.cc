@@ -372,6 +372,19 @@ TEST(Mirror, IsNotKeptWaitingWhenTheServerIsBack) {
   EXPECT_GE(played.mirror.due(), played.now + 20s) << "it was told when to come back";
 }
 
+TEST(Mirror, AServerThatIsBackIsAskedQuicklyWhateverItSays) {
+  Played played;
+  for (int i = 0; i < 20; ++i) {
+    played.begin();
+    played.answer(0, "", "Connection refused");
+  }
+  for (int i = 0; i < 3; ++i) {
+    played.begin();
+    played.answer(403, "{}");
+    EXPECT_LE(played.mirror.due(), played.now + played.times.backoff_first * (1 << i)) << i;
+  }
+}
+
 TEST(Mirror, ARetryAfterIsKept) {
   Played played;
   played.begin();

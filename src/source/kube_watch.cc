@@ -64,6 +64,7 @@ class KubeWatch final : public Source {
         next = std::min(next, drive(lane, Clock::now()));
       }
       publish();
+      if (status_waits_) next = std::min(next, told_at_ + times_.status_every);
       const auto pause = std::chrono::ceil<std::chrono::milliseconds>(next - Clock::now());
       client_.poll(std::max(pause, 0ms));
     }
@@ -136,10 +137,10 @@ class KubeWatch final : public Source {
       return;  // Still on the way; there is nothing to say yet.
     }
     join(status.message, warnings);
-    if (told_ && told_->healthy == status.healthy) {
-      const bool same = told_->message == status.message;
-      if (same || Clock::now() < told_at_ + times_.status_every) return;
-    }
+    const bool as_healthy = told_ && told_->healthy == status.healthy;
+    const bool news = !as_healthy || told_->message != status.message;
+    status_waits_ = news && as_healthy && Clock::now() < told_at_ + times_.status_every;
+    if (!news || status_waits_) return;
     told_ = status;
     told_at_ = Clock::now();
     sink_(name_, std::move(status));
@@ -160,6 +161,7 @@ class KubeWatch final : public Source {
   bool announced_ = false;
   std::optional<Status> told_;
   Clock::time_point told_at_{};
+  bool status_waits_ = false;  // Its words are new, but come too soon after the last.
   std::atomic<bool> stop_ = false;
   std::thread thread_;
 };

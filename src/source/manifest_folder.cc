@@ -28,6 +28,10 @@ void complete(ObjectRef& ref) {
   if (namespaced && ref.ns.empty()) ref.ns = "default";
 }
 
+std::string identity(const ObjectRef& ref) {
+  return fmt::format("{}\n{}\n{}", ref.kind, ref.ns, ref.name);
+}
+
 void complete(kube::Object& object) {
   std::visit([](auto& known) { complete(known.meta.ref); }, object);
   if (auto* ingress = std::get_if<kube::Ingress>(&object)) {
@@ -130,11 +134,13 @@ void ManifestFolder::parse(File& file, const std::string& path, const std::strin
   if (!good && file.was_good) return;
   file.was_good = good;
   file.objects.clear();
+  file.identities.clear();
   file.findings.clear();
   for (const text::Value& document : result.documents) {
     kube::Decoded decoded = kube::decode(document, ObjectRef{.source = name_, .file = path});
     for (kube::Object& object : decoded.objects) {
       complete(object);
+      file.identities.push_back(identity(kube::meta(object).ref));
       file.objects.push_back(std::move(object));
     }
     for (Finding& found : decoded.findings) {
@@ -197,7 +203,7 @@ kube::SourceObjects ManifestFolder::objects() const {
   }
   // A file that is about to be forgotten gives way to those that are there: it may be the old name
   // of one of them.
-  std::map<std::string, ObjectRef> seen;
+  Seen seen;
   for (const auto& [path, file] : files_) {
     if (!file.gone_since) append(file, seen, out);
   }
@@ -207,22 +213,19 @@ kube::SourceObjects ManifestFolder::objects() const {
   return out;
 }
 
-void ManifestFolder::append(const File& file, std::map<std::string, ObjectRef>& seen,
-                            kube::SourceObjects& out) const {
+void ManifestFolder::append(const File& file, Seen& seen, kube::SourceObjects& out) {
   out.findings.insert(out.findings.end(), file.mistakes.begin(), file.mistakes.end());
   out.findings.insert(out.findings.end(), file.findings.begin(), file.findings.end());
-  for (const kube::Object& object : file.objects) {
-    const ObjectRef& ref = kube::meta(object).ref;
-    const auto [first, is_new] =
-        seen.emplace(fmt::format("{}\n{}\n{}", ref.kind, ref.ns, ref.name), ref);
+  for (std::size_t i = 0; i < file.objects.size(); ++i) {
+    const ObjectRef& ref = kube::meta(file.objects[i]).ref;
+    const auto [first, is_new] = seen.emplace(file.identities[i], &ref);
     if (is_new) {
-      append_object(object, out);
+      append_object(file.objects[i], out);
     } else if (!file.gone_since) {
       Finding found{model::Severity::refused, "duplicate-object", ref};
       found.what = fmt::format(
-          "The same object stands in {}:{}, which is used instead: the first "
-          "by file name wins.",
-          first->second.file, first->second.line);
+          "The same object stands in {}:{}, which is used instead: the first by file name wins.",
+          first->second->file, first->second->line);
       found.hint = "Remove one of the two, or give it another name.";
       out.findings.push_back(std::move(found));
     }

@@ -12,6 +12,8 @@
 #include <optional>
 #include <set>
 #include <string>
+#include <string_view>
+#include <unordered_map>
 #include <vector>
 
 #include "kube/objects.h"
@@ -60,6 +62,7 @@ class ManifestFolder {
     std::string digest;  ///< Of the text that was last looked at, good or bad.
     ReadError unreadable;
     std::vector<kube::Object> objects;     ///< Of the last good text.
+    std::vector<std::string> identities;   ///< Of `objects`: kind, namespace, name.
     std::vector<model::Finding> findings;  ///< Of the last good text.
     std::vector<model::Finding> mistakes;  ///< Why the present text is not the last good one.
     bool was_good = false;
@@ -69,8 +72,9 @@ class ManifestFolder {
   void take(File& file, FileText text);
   void parse(File& file, const std::string& path, const std::string& text);
   bool forget_missing(const Listing& listing, Clock::time_point now);
-  void append(const File& file, std::map<std::string, model::ObjectRef>& seen,
-              kube::SourceObjects& out) const;
+  /// By identity, where an object was seen first. Borrows from files_.
+  using Seen = std::unordered_map<std::string_view, const model::ObjectRef*>;
+  static void append(const File& file, Seen& seen, kube::SourceObjects& out);
   [[nodiscard]] model::Finding finding(const char* code, const std::string& path, int line,
                                        std::string what, std::string hint) const;
 

@@ -24,7 +24,7 @@ test-deep: ## the tests again under AddressSanitizer, UBSan and ThreadSanitizer
 	@exec tools/test_deep.sh
 
 acceptance: build ## the long runs: property runs, floods, soaks; not part of CI
-	@tools/install.sh test bench
+	@tools/install.sh test deep bench
 	@exec tools/acceptance.sh
 
 lint: ## formatting, clang-tidy on what changed, house rules; FILES=… lints those
@@ -37,7 +37,7 @@ format: ## formats all C++ and Go
 
 bench: build ## cost per request beside nginx and haproxy
 	@tools/install.sh bench
-	@exec bench/run.sh
+	@exec bench/run.py
 
 fuzz: ## every fuzz target for FUZZ_SECONDS (60); goes on where the last run ended
 	@tools/install.sh build deep

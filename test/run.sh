@@ -41,7 +41,7 @@ packages=./...
 skip_kubernetes() {
 	unset BLASTDOOR_K8S_BIN
 	# The others need nothing but Go's own library.
-	packages=$("$go" list ./... | grep -vE '/(kube|cluster)$') || packages=./e2e
+	packages=$("$go" list ./... | grep -vE "/(kube|cluster|foreign)$") || packages="./e2e ./property"
 	loud "THE KUBERNETES TIER IS SKIPPED: the Go module proxy cannot be reached" \
 		"Only the tests of files and processes run."
 }

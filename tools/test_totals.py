@@ -52,7 +52,10 @@ def of_log(log):
 def main(arguments):
     totals = [0, 0, 0]
     for path in map(pathlib.Path, arguments):
-        found = of_ctest(path) if path.is_dir() else of_log(path)
+        if path.is_dir():
+            found = of_ctest(path)
+        else:  # What left no results did not even start.
+            found = of_log(path) if path.exists() else [0, 1, 0]
         totals = [a + b for a, b in zip(totals, found)]
     passed, failed, skipped = totals
     print(f"{passed} passed, {failed} failed" + (f", {skipped} skipped" if skipped else ""))

@@ -28,7 +28,9 @@ config::Inputs gather(const Flags& flags) {
 
 }  // namespace
 
-std::string configuration_file(const Flags& flags) { return config::file_name(gather(flags)); }
+std::string configuration_file(const Flags& flags) {
+  return config::file_name(gather(flags));
+}
 
 config::Loaded load_configuration(const Flags& flags) {
   config::Inputs inputs = gather(flags);
@@ -45,7 +47,8 @@ config::Loaded load_configuration(const Flags& flags) {
   config::Loaded out = config::load(inputs);
   if (unreadable) {
     out.mistakes.insert(out.mistakes.begin(),
-                        {inputs.file_name, "", "the configuration file can't be read", "Check the path and its permissions."});
+                        {inputs.file_name, "", "the configuration file can't be read",
+                         "Check the path and its permissions."});
   }
   return out;
 }
@@ -70,15 +73,24 @@ Flags from_words(const std::vector<std::string>& words) {
   return out;
 }
 
-bool FileWatch::changed() {
+FileWatch::FileWatch(std::string path) : path_(std::move(path)), known_(look()), seen_(known_) {}
+
+FileWatch::Signature FileWatch::look() const {
   struct stat info{};
-  Signature now;
-  if (::stat(path_.c_str(), &info) == 0) {
-    now = {info.st_mtim.tv_sec, info.st_mtim.tv_nsec, static_cast<long>(info.st_size), static_cast<long>(info.st_ino)};
-  } else if (last_ != Signature{}) {
-    return false;  // An editor between two steps; the next look sees the new file.
-  }
-  return std::exchange(last_, now) != now;
+  if (::stat(path_.c_str(), &info) != 0) return {};
+  const auto nanoseconds = [](const timespec& time) {
+    return std::int64_t{time.tv_sec} * 1'000'000'000 + time.tv_nsec;
+  };
+  return {info.st_dev, info.st_ino, info.st_size, nanoseconds(info.st_mtim),
+          nanoseconds(info.st_ctim)};
+}
+
+bool FileWatch::changed() {
+  const Signature now = look();
+  const bool still = std::exchange(seen_, now) == now;
+  if (!still || now == known_ || now == Signature{}) return false;
+  known_ = now;
+  return true;
 }
 
 }  // namespace bd::app

@@ -1,6 +1,8 @@
 #pragma once
-// Where the configuration comes from: the command line, the environment, and the file that one of them names.
+// Where the configuration comes from: the command line, the environment, and the file that one of
+// them names.
 
+#include <cstdint>
 #include <map>
 #include <string>
 #include <vector>
@@ -12,7 +14,8 @@ namespace bd::app {
 /// The flags of the command line by their names in camelCase.
 using Flags = std::map<std::string, std::vector<std::string>>;
 
-/// Reads environment, file and flags into one configuration. A file that can't be read is a mistake too.
+/// Reads environment, file and flags into one configuration. A file that can't be read is a mistake
+/// too.
 [[nodiscard]] config::Loaded load_configuration(const Flags& flags);
 /// The file that load_configuration() reads; empty: none.
 [[nodiscard]] std::string configuration_file(const Flags& flags);
@@ -21,19 +24,25 @@ using Flags = std::map<std::string, std::vector<std::string>>;
 [[nodiscard]] std::vector<std::string> to_words(const Flags& flags);
 [[nodiscard]] Flags from_words(const std::vector<std::string>& words);
 
-/// Tells when a file may have changed, also through a symlink as in a mounted ConfigMap.
+/// Tells when a file has changed, also through a symlink as in a mounted ConfigMap.
 class FileWatch {
  public:
-  explicit FileWatch(std::string path) : path_(std::move(path)) { (void)changed(); }
+  /// What is there now counts as known: make it before the file is read.
+  explicit FileWatch(std::string path);
+  /// True once per change, when the file was the same in two looks: a file that is being written
+  /// may well be a valid one that says less. A file that is gone has not changed.
   [[nodiscard]] bool changed();
 
  private:
   struct Signature {
-    long seconds = 0, nanoseconds = 0, size = 0, inode = 0;
+    std::uint64_t device = 0, inode = 0;
+    std::int64_t size = -1, modified_ns = 0, changed_ns = 0;
     bool operator==(const Signature&) const = default;
   };
+  [[nodiscard]] Signature look() const;
+
   std::string path_;
-  Signature last_;
+  Signature known_, seen_;
 };
 
 }  // namespace bd::app

@@ -1,5 +1,6 @@
 #include "app/controller.h"
 
+#include <chrono>
 #include <csignal>
 #include <memory>
 #include <vector>
@@ -8,6 +9,7 @@
 #include "app/configuration.h"
 #include "app/spawn.h"
 #include "base/log.h"
+#include "base/version.h"
 #include "control/controller.h"
 #include "feed/control_channel.h"
 #include "net/stream.h"
@@ -26,6 +28,8 @@ log::Level level_of(const std::string& name) {
 /// The picture that the admin API shows.
 admin::View view_of(const control::Controller& controller) {
   admin::View view;
+  const auto now = std::chrono::system_clock::now().time_since_epoch();
+  view.now_ms = std::chrono::duration_cast<std::chrono::milliseconds>(now).count();
   view.exposures = controller.config().exposures;
   for (const model::Exposure& exposure : view.exposures) {
     if (controller.config().is_enabled(exposure.name)) view.enabled.push_back(exposure.name);
@@ -39,14 +43,17 @@ admin::View view_of(const control::Controller& controller) {
   const auto& sources = controller.store().objects().sources;
   for (std::size_t i = 0; i < sources.size(); ++i) {
     const control::Store::Health& health = controller.store().health()[i];
-    view.sources.push_back({health.name, health.delivered, health.healthy, health.message, sources[i].ingresses.size(),
-                            sources[i].services.size(), sources[i].slices.size()});
+    view.sources.push_back({health.name, health.delivered, health.healthy, health.message,
+                            sources[i].ingresses.size(), sources[i].services.size(),
+                            sources[i].slices.size()});
   }
   for (const control::Generation& entry : controller.generations()) {
-    view.generations.push_back({entry.generation, entry.at_ms, entry.compile_us, entry.kind, entry.changes});
+    view.generations.push_back(
+        {entry.generation, entry.at_ms, entry.compile_us, entry.kind, entry.changes});
   }
   view.last_change_ms = controller.last_change_ms();
   view.ready = controller.is_ready();
+  view.version = kVersion;
   return view;
 }
 
@@ -81,10 +88,9 @@ class SupervisorChannel final : public rt::EventSink {
   void want_door(const model::Exposure& exposure) {
     feed::Message message = feed::Message::make(feed::Record::want_door, exposure.name);
     for (const model::Listener& listener : exposure.listeners) {
-      if (message.listener_count == message.listeners.size()) break;
-      feed::ListenerSpec& spec = message.listeners[message.listener_count++];
-      listener.name.copy(spec.name.data(), spec.name.size() - 1);
-      listener.bind.text().copy(spec.address.data(), spec.address.size() - 1);
+      if (!message.add_listener(listener.name, listener.bind)) {
+        return log::error(fmt::format("{}: too many listeners, or a long name", exposure.name));
+      }
     }
     send(message, -1);
   }
@@ -108,6 +114,9 @@ class SupervisorChannel final : public rt::EventSink {
       case feed::Record::quarantine:
         controller_->quarantine(door, received.message.generation);
         break;
+      case feed::Record::door_gone:
+        log::error(fmt::format("the supervisor does not open the door {}", door));
+        break;
       default:
         break;
     }
@@ -124,13 +133,18 @@ class SupervisorChannel final : public rt::EventSink {
 /// Looks at the configuration file now and then; a change is loaded whole.
 class ConfigurationWatch final : private rt::Timer {
  public:
-  ConfigurationWatch(rt::Reactor& reactor, control::Controller& controller, Flags flags)
-      : reactor_(reactor), controller_(controller), flags_(std::move(flags)), file_(configuration_file(flags_)), watch_(file_) {
+  ConfigurationWatch(rt::Reactor& reactor, control::Controller& controller, Flags flags,
+                     FileWatch watch)
+      : reactor_(reactor),
+        controller_(controller),
+        flags_(std::move(flags)),
+        file_(configuration_file(flags_)),
+        watch_(std::move(watch)) {
     if (!file_.empty()) reactor_.timers().arm(*this, reactor_.now() + kEvery);
   }
 
  private:
-  static constexpr auto kEvery = 250ms;
+  static constexpr auto kEvery = 100ms;  // One stat(); a change is taken at the second look.
   void on_timer() override {
     if (watch_.changed()) controller_.reconfigure(load_configuration(flags_), file_);
     reactor_.timers().arm(*this, reactor_.now() + kEvery);
@@ -142,7 +156,8 @@ class ConfigurationWatch final : private rt::Timer {
   FileWatch watch_;
 };
 
-std::unique_ptr<admin::Server> serve(rt::Reactor& reactor, const SocketAddress& address, admin::Server::Handler handler) {
+std::unique_ptr<admin::Server> serve(rt::Reactor& reactor, const SocketAddress& address,
+                                     admin::Server::Handler handler) {
   auto listener = admin::listen_on(address);
   if (!listener) {
     log::error(listener.error());
@@ -160,7 +175,8 @@ int run_controller(std::span<const std::string> words) {
   name_process("bd controller");
   std::signal(SIGPIPE, SIG_IGN);
   const Flags flags = from_words(child->rest);
-  config::Loaded loaded = load_configuration(flags);
+  FileWatch file(configuration_file(flags));  // First: an edit while it is read is seen then.
+  const config::Loaded loaded = load_configuration(flags);
   log::init("controller", level_of(loaded.config.log_level));
   if (!loaded.mistakes.empty()) {
     // The file was broken between the supervisor's look and ours; the supervisor tries again.
@@ -171,7 +187,9 @@ int run_controller(std::span<const std::string> words) {
   SupervisorChannel channel(reactor, child->channel);
   control::Controller controller(
       reactor, loaded.config, net::interface_addresses(),
-      {[&](const std::string& door, int memory, std::uint64_t generation) { channel.keep_snapshot(door, memory, generation); },
+      {[&](const std::string& door, int memory, std::uint64_t generation) {
+         channel.keep_snapshot(door, memory, generation);
+       },
        [&] { channel.ready(); }});
   for (const model::Exposure& exposure : loaded.config.exposures) {
     if (loaded.config.is_enabled(exposure.name)) channel.want_door(exposure);
@@ -185,7 +203,7 @@ int run_controller(std::span<const std::string> words) {
   });
   if (api == nullptr || metrics == nullptr) return 1;
   controller.start();
-  const ConfigurationWatch watch(reactor, controller, flags);
+  const ConfigurationWatch watch(reactor, controller, flags, std::move(file));
   reactor.run([] {}, 5000ms);
   std::_Exit(0);  // The supervisor is gone; nothing here is worth an orderly end.
 }

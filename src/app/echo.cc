@@ -132,16 +132,24 @@ class EchoConnection {
     const bool head_only = head.method == http::Method::head;
     const bool persists = head.keep_alive;
     const http1::Framing framing = head.body;
+    const bool continues = head.expect_continue && in_.size() == size;
     in_.erase(0, size);
+    if (continues) {
+      const bool invited = co_await write_all("HTTP/1.1 100 Continue\r\n\r\n");
+      if (!invited) co_return false;
+    }
     const bool whole = co_await read_body(framing);
     if (!whole) co_return false;
-    json.member("bodyBytes", static_cast<std::int64_t>(body_bytes_)).member("body", body_).end_object();
+    json.member("bodyBytes", static_cast<std::int64_t>(body_bytes_))
+        .member("body", body_)
+        .end_object();
     const std::string answer = json.take();
-    std::string out = fmt::format("HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: {}\r\n{}\r\n",
-                                  answer.size(), persists ? "" : "Connection: close\r\n");
+    std::string out = fmt::format(
+        "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: {}\r\n{}\r\n",
+        answer.size(), persists ? "" : "Connection: close\r\n");
     if (!head_only) out += answer;
     const bool written = co_await write_all(std::move(out));
-    co_return written && persists;
+    co_return written&& persists;
   }
 
   rt::Reactor& reactor_;
@@ -166,7 +174,8 @@ class EchoListener final : public rt::EventSink {
       net::Accepted accepted = net::accept(fd_.get());
       if (!accepted.fd) return;
       auto connection = std::make_unique<EchoConnection>(reactor_, name_, accepted.peer);
-      if (connection->open(std::move(accepted.fd))) scope_.spawn(EchoConnection::serve(std::move(connection)));
+      if (connection->open(std::move(accepted.fd)))
+        scope_.spawn(EchoConnection::serve(std::move(connection)));
     }
   }
 
@@ -191,7 +200,11 @@ int run_echo(const SocketAddress& listen, const std::string& name) {
   rt::Reactor reactor;
   const EchoListener listener(reactor, std::move(*fd), name.empty() ? listen.text() : name);
   log::info(fmt::format("echo {} on {}", name, listen.text()));
-  reactor.run([&] { if (stop_requested != 0) reactor.stop(); }, 200ms);
+  reactor.run(
+      [&] {
+        if (stop_requested != 0) reactor.stop();
+      },
+      200ms);
   std::_Exit(0);  // Connections may be open; a demo ends at once.
 }
 

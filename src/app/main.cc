@@ -17,13 +17,16 @@
 #include "app/sandbox.h"
 #include "app/supervisor.h"
 #include "base/log.h"
+#include "base/version.h"
 
 namespace bd::app {
 namespace {
 
 constexpr const char* kAbout =
-    "Blastdoor: an ingress controller and reverse proxy that keeps internal and external traffic apart.\n"
-    "Each exposure (internal-http, internal-httpsecure, external-http, external-httpsecure) is a port and a process of\n"
+    "Blastdoor: an ingress controller and reverse proxy that keeps internal and external traffic "
+    "apart.\n"
+    "Each exposure (internal-http, internal-httpsecure, external-http, external-httpsecure) is a "
+    "port and a process of\n"
     "its own; the label `expose` of an Ingress picks the one that serves it.";
 
 constexpr const char* kRunFooter =
@@ -31,7 +34,8 @@ constexpr const char* kRunFooter =
     "  blastdoor run --manifests examples/four-doors --allow-loopback\n"
     "  blastdoor run --kubeconfig ~/.kube/config --exposures internal-http,internal-httpsecure\n"
     "  BLASTDOOR_EXPOSURES=external-httpsecure blastdoor run        # in a pod\n\n"
-    "Every flag is also a key of the file (--config) and a variable (BLASTDOOR_…); a flag wins over a variable, a\n"
+    "Every flag is also a key of the file (--config) and a variable (BLASTDOOR_…); a flag wins "
+    "over a variable, a\n"
     "variable over the file. docs/reference/configuration.md lists them all.\n"
     "Signals: SIGTERM drains; SIGINT drains for a second; a second signal ends at once.";
 
@@ -41,7 +45,8 @@ class ConfigurationFlags {
   /// `names`: only these keys; empty: all.
   void add_to(CLI::App& command, const std::vector<std::string>& names) {
     for (const config::Flag& flag : config::flags()) {
-      if (!names.empty() && std::find(names.begin(), names.end(), flag.key) == names.end()) continue;
+      if (!names.empty() && std::find(names.begin(), names.end(), flag.key) == names.end())
+        continue;
       Slot& slot = slots_.emplace_back(Slot{flag, {}, nullptr});
       if (flag.takes_value) {
         slot.option = command.add_option(flag.name, slot.values, flag.about);
@@ -73,7 +78,10 @@ int run(const Flags& flags) {
   const config::Loaded loaded = load_configuration(flags);
   if (report_mistakes(loaded)) return 2;
   if (loaded.config.manifests.empty() && !loaded.config.kubernetes) {
-    std::fputs("nothing to serve: name a directory with --manifests DIR or an API server with --kubeconfig FILE\n", stderr);
+    std::fputs(
+        "nothing to serve: name a directory with --manifests DIR or an API server with "
+        "--kubeconfig FILE\n",
+        stderr);
     return 2;
   }
   log::init("supervisor", log::Level::info);
@@ -81,7 +89,7 @@ int run(const Flags& flags) {
 }
 
 int version() {
-  std::printf("blastdoor %s\n", BD_VERSION);
+  std::printf("blastdoor %s\n", std::string(kVersion).c_str());
   return 0;
 }
 
@@ -89,7 +97,9 @@ int version() {
 std::optional<int> run_child(const std::vector<std::string>& words) {
   if (words.size() < 2) return std::nullopt;
   const std::vector<std::string> rest(words.begin() + 2, words.end());
-  const bool from_supervisor = std::any_of(rest.begin(), rest.end(), [](const std::string& word) { return word.starts_with("--channel="); });
+  const bool from_supervisor = std::any_of(rest.begin(), rest.end(), [](const std::string& word) {
+    return word.starts_with("--channel=");
+  });
   if (!from_supervisor) return std::nullopt;
   if (words[1] == "controller") return run_controller(rest);
   if (words[1] == "door") return run_door(rest);
@@ -108,14 +118,17 @@ int run_command_line(int argc, char** argv) {
   };
 
   ConfigurationFlags run_flags;
-  CLI::App* command = app.add_subcommand("run", "Serve: supervisor, controller and one door per exposure");
+  CLI::App* command =
+      app.add_subcommand("run", "Serve: supervisor, controller and one door per exposure");
   run_flags.add_to(*command, {});
   command->footer(kRunFooter);
   command->callback([&] { code = run(run_flags.read()); });
 
-  const std::vector<std::string> offline = {"config", "manifests", "allowLoopback", "exposures", "labelSelector"};
+  const std::vector<std::string> offline = {"config", "manifests", "allowLoopback", "exposures",
+                                            "labelSelector"};
   ConfigurationFlags check_flags;
-  command = app.add_subcommand("check", "Compile manifests and print the findings; exit 1 if anything was refused");
+  command = app.add_subcommand(
+      "check", "Compile manifests and print the findings; exit 1 if anything was refused");
   check_flags.add_to(*command, offline);
   add_output(*command);
   command->callback([&] { code = run_check(check_flags.read(), output_of()); });
@@ -130,12 +143,16 @@ int run_command_line(int argc, char** argv) {
 
   std::string listen;
   std::string name;
-  command = app.add_subcommand("echo", "A demo upstream that answers with what it received, as JSON");
-  command->add_option("--listen", listen, "Address and port, for example 127.0.0.1:9001")->required();
+  command =
+      app.add_subcommand("echo", "A demo upstream that answers with what it received, as JSON");
+  command->add_option("--listen", listen, "Address and port, for example 127.0.0.1:9001")
+      ->required();
   command->add_option("--name", name, "What it calls itself in its answers");
   command->callback([&] {
     const auto address = SocketAddress::parse(listen);
-    if (!address) std::fprintf(stderr, "--listen: %s is no ADDRESS:PORT, for example 127.0.0.1:9001\n", listen.c_str());
+    if (!address)
+      std::fprintf(stderr, "--listen: %s is no ADDRESS:PORT, for example 127.0.0.1:9001\n",
+                   listen.c_str());
     code = address ? run_echo(*address, name) : 2;
   });
 

@@ -46,8 +46,10 @@ int print_as_json(const Compiled& compiled, const std::string& target) {
 }  // namespace
 
 bool report_mistakes(const config::Loaded& loaded) {
-  for (const std::string& warning : loaded.warnings) std::fprintf(stderr, "warning: %s\n", warning.c_str());
-  for (const config::Mistake& mistake : loaded.mistakes) std::fprintf(stderr, "%s\n", mistake.text().c_str());
+  for (const std::string& warning : loaded.warnings)
+    std::fprintf(stderr, "warning: %s\n", warning.c_str());
+  for (const config::Mistake& mistake : loaded.mistakes)
+    std::fprintf(stderr, "%s\n", mistake.text().c_str());
   return !loaded.mistakes.empty();
 }
 
@@ -56,14 +58,17 @@ int run_check(const Flags& flags, Output output) {
   if (!compiled) return 2;
   const auto& findings = compiled->snapshot.findings;
   const auto count = [&](model::Severity severity) {
-    return std::count_if(findings.begin(), findings.end(), [&](const auto& f) { return f.severity == severity; });
+    return std::count_if(findings.begin(), findings.end(),
+                         [&](const auto& f) { return f.severity == severity; });
   };
   if (output == Output::json) {
     (void)print_as_json(*compiled, "/api/v1/findings");
   } else {
-    for (const model::Finding& finding : findings) std::printf("%s\n", model::text(finding).c_str());
-    std::printf("%td served, %td warnings, %td refused, %td not selected\n", count(model::Severity::served),
-                count(model::Severity::warning), count(model::Severity::refused), count(model::Severity::info));
+    for (const model::Finding& finding : findings)
+      std::printf("%s\n", model::text(finding).c_str());
+    std::printf("%td served, %td warnings, %td refused, %td not selected\n",
+                count(model::Severity::served), count(model::Severity::warning),
+                count(model::Severity::refused), count(model::Severity::info));
   }
   return count(model::Severity::refused) > 0 ? 1 : 0;
 }
@@ -76,7 +81,8 @@ int run_routes(const Flags& flags, const std::string& exposure, Output output) {
     for (const auto& [name, door] : compiled->snapshot.doors) names.push_back(name);
     const std::string near = model::nearest(exposure, names);
     std::fprintf(stderr, "no exposure is named %s%s; there are: %s\n", exposure.c_str(),
-                 near.empty() ? "" : (" (did you mean " + near + "?)").c_str(), fmt::format("{}", fmt::join(names, ", ")).c_str());
+                 near.empty() ? "" : (" (did you mean " + near + "?)").c_str(),
+                 fmt::format("{}", fmt::join(names, ", ")).c_str());
     return 2;
   }
   std::string target = output == Output::json ? "/api/v1/routes?" : "/api/v1/routes?format=text&";

@@ -107,6 +107,8 @@ void set_limits(const Program& program) {
   ::sigprocmask(SIG_SETMASK, &none, nullptr);
   std::signal(SIGINT, SIG_IGN);
   set_limits(program);
+  // What whoever started us left open is nobody's business. An older kernel has no such call.
+  static_cast<void>(::close_range(STDERR_FILENO + 1, ~0U, CLOSE_RANGE_CLOEXEC));
   for (const int fd : program.options.descriptors()) ::fcntl(fd, F_SETFD, 0);
   ::execve("/proc/self/exe", arguments, environment);
   ::_exit(127);

@@ -47,6 +47,7 @@ class Supervisor {
   [[nodiscard]] DoorSettings settings_of(const model::Exposure& exposure) const;
   bool open_door(const model::Exposure& exposure);
   bool open_probes();
+  static bool is_free(std::string_view what, const SocketAddress& address);
 
   void wait();
   void tick();
@@ -136,6 +137,13 @@ bool Supervisor::open_probes() {
   return true;
 }
 
+/// The controller binds these itself, and would die of a taken one again and again.
+bool Supervisor::is_free(std::string_view what, const SocketAddress& address) {
+  const auto sockets = listen_on(address, 1);
+  if (!sockets) log::error(fmt::format("{}: {}", what, sockets.error()));
+  return sockets.has_value();
+}
+
 bool Supervisor::open() {
   sigset_t set;
   ::sigemptyset(&set);
@@ -144,6 +152,8 @@ bool Supervisor::open() {
   std::signal(SIGPIPE, SIG_IGN);
   signals_.reset(::signalfd(-1, &set, SFD_NONBLOCK | SFD_CLOEXEC));
   bool good = signals_ && open_probes();
+  good = is_free("admin", options_.config.admin) && good;
+  good = is_free("metrics", options_.config.metrics) && good;
   for (const model::Exposure& exposure : options_.config.exposures) {
     // All of them, so that every taken port is named at once.
     if (allowed(exposure.name) != nullptr) good = open_door(exposure) && good;

@@ -32,7 +32,9 @@ class Tree : public testing::Test {
     config_.exposures = {exposure("internal-http"), exposure("external-http")};
     config_.workers = 2;
     config_.log_level = "error";
-    config_.probes = free_address();
+    for (SocketAddress* own : {&config_.probes, &config_.admin, &config_.metrics}) {
+      *own = free_address();
+    }
   }
   void TearDown() override {
     if (supervisor_ > 0) {

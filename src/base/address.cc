@@ -103,7 +103,9 @@ bool Cidr::contains(const IpAddress& address) const noexcept {
   return true;
 }
 
-std::string Cidr::text() const { return fmt::format("{}/{}", base_.text(), bits_); }
+std::string Cidr::text() const {
+  return fmt::format("{}/{}", base_.text(), bits_);
+}
 
 std::optional<SocketAddress> SocketAddress::parse(std::string_view text) {
   const std::size_t colon = text.rfind(':');

@@ -29,13 +29,17 @@ TEST(IpAddress, KnowsTheAddressesThatAreNeverEndpoints) {
 }
 
 TEST(Cidr, ContainsByPrefixBits) {
-  struct Case { const char* block; const char* address; bool want; };
+  struct Case {
+    const char* block;
+    const char* address;
+    bool want;
+  };
   constexpr Case cases[] = {
-      {"10.0.0.0/8", "10.255.0.1", true},    {"10.0.0.0/8", "11.0.0.1", false},
-      {"10.1.2.3", "10.1.2.3", true},        {"10.1.2.3", "10.1.2.4", false},
-      {"10.0.0.128/25", "10.0.0.200", true}, {"10.0.0.128/25", "10.0.0.100", false},
-      {"0.0.0.0/0", "8.8.8.8", true},        {"0.0.0.0/0", "::1", false},
-      {"fd00::/8", "fdff::1", true},         {"fd00::/8", "fe00::1", false},
+      {"10.0.0.0/8", "10.255.0.1", true},      {"10.0.0.0/8", "11.0.0.1", false},
+      {"10.1.2.3", "10.1.2.3", true},          {"10.1.2.3", "10.1.2.4", false},
+      {"10.0.0.128/25", "10.0.0.200", true},   {"10.0.0.128/25", "10.0.0.100", false},
+      {"0.0.0.0/0", "8.8.8.8", true},          {"0.0.0.0/0", "::1", false},
+      {"fd00::/8", "fdff::1", true},           {"fd00::/8", "fe00::1", false},
       {"10.0.0.0/8", "::ffff:10.1.1.1", true},
   };
   for (const Case& c : cases) {

@@ -1,9 +1,14 @@
 #include "control/controller.h"
 
+#include <cerrno>
 #include <chrono>
+#include <cstring>
 #include <utility>
 
 #include "base/log.h"
+#include "base/version.h"
+#include "control/findings.h"
+#include "translate/endpoints.h"
 #include "translate/translate.h"
 
 namespace bd::control {
@@ -12,7 +17,11 @@ using namespace std::chrono_literals;
 
 namespace {
 
-constexpr auto kHoldOff = 100ms;          // Between compiles; the first change after quiet goes at once.
+constexpr auto kHoldOff = 100ms;  // Between compiles; the first change after quiet goes at once.
+/// The bypass brings no findings up to date; a compile does, this long after it, or so much later
+/// that compiles for endpoints take no more than a twentieth of the time.
+constexpr auto kAfterBypass = 1s;
+constexpr int kAfterBypassShare = 20;
 constexpr std::size_t kGenerationsKept = 32;
 constexpr std::size_t kChangesListed = 32;
 
@@ -21,15 +30,28 @@ std::int64_t unix_ms() {
   return std::chrono::duration_cast<std::chrono::milliseconds>(now).count();
 }
 
+/// `internal-http: +2 -1 hosts, 3 endpoint lists`
 std::string describe(const std::string& door, const snapshot::Difference& d) {
-  return fmt::format("{}: {} hosts put, {} dropped, {} upstreams put, {} dropped, {} endpoint lists{}", door,
-                     d.put_hosts.size(), d.drop_hosts.size(), d.put_upstreams.size(), d.drop_upstreams.size(),
-                     d.put_endpoints.size(), d.exposure ? ", listener facts" : "");
+  std::vector<std::string> parts;
+  const auto count = [&](const auto& put, const auto& drop, std::string_view what) {
+    if (put.empty() && drop.empty()) return;
+    parts.push_back(fmt::format("+{} -{} {}", put.size(), drop.size(), what));
+  };
+  count(d.put_hosts, d.drop_hosts, "hosts");
+  count(d.put_upstreams, d.drop_upstreams, "upstreams");
+  if (!d.put_endpoints.empty()) {
+    parts.push_back(fmt::format("{} endpoint lists", d.put_endpoints.size()));
+  }
+  if (d.exposure) parts.emplace_back("facts of listeners");
+  if (d.denied) parts.emplace_back("own addresses");
+  if (parts.empty()) parts.emplace_back("the same under a new configuration");
+  return fmt::format("{}: {}", door, fmt::join(parts, ", "));
 }
 
 }  // namespace
 
-Controller::Controller(rt::Reactor& reactor, config::Config config, std::vector<IpAddress> node_addresses, Hooks hooks)
+Controller::Controller(rt::Reactor& reactor, config::Config config,
+                       std::vector<IpAddress> node_addresses, Hooks hooks)
     : reactor_(reactor),
       config_(std::move(config)),
       node_addresses_(std::move(node_addresses)),
@@ -41,22 +63,45 @@ Controller::Controller(rt::Reactor& reactor, config::Config config, std::vector<
   }
 }
 
-Controller::~Controller() { sources_.clear(); }
+Controller::~Controller() {
+  sources_.clear();
+}
 
 Link& Controller::link(const std::string& door) {
   std::unique_ptr<Link>& slot = links_[door];
   if (!slot) {
-    slot = std::make_unique<Link>(reactor_, door, epoch_, [this, door](const snapshot::Door& state, std::uint64_t generation) {
-      const std::string bytes = snapshot::encode(state, generation);
-      if (const UniqueFd memory = seal_in_memory(bytes)) hooks_.keep_snapshot(door, memory.get(), generation);
-      if (!last_good_.keep(door, bytes)) log::warn(fmt::format("the state of {} could not be written to {}", door, config_.state_dir));
-    });
+    slot =
+        std::make_unique<Link>(reactor_, door, epoch_,
+                               [this, door](const snapshot::Door& state, std::uint64_t generation) {
+                                 keep(door, state, generation);
+                               });
   }
   return *slot;
 }
 
+void Controller::keep(const std::string& door, const snapshot::Door& state,
+                      std::uint64_t generation) {
+  const std::string bytes = snapshot::encode(state, generation);
+  if (const UniqueFd memory = seal_in_memory(bytes)) {
+    hooks_.keep_snapshot(door, memory.get(), generation);
+  } else {
+    log::error(fmt::format("no memory for the state of {}: {}", door, std::strerror(errno)));
+  }
+  // What was compiled under another policy must never look as if it were of this one.
+  if (generation < kept_since_) return;
+  if (last_good_.keep(door, bytes)) {
+    not_kept_.erase(door);
+    return;
+  }
+  const std::string why = fmt::format("The state of {} can't be written to {}: {}.", door,
+                                      config_.state_dir, std::strerror(errno));
+  if (!not_kept_.contains(door)) log::warn(why);
+  not_kept_.insert_or_assign(door, state_not_kept(door, why));
+}
+
 std::uint64_t Controller::next_generation() {
-  // Numbers grow across restarts of the controller, so that a door's and the supervisor's memory stay comparable.
+  // Numbers grow across restarts of the controller, so that a door's and the supervisor's memory
+  // stay comparable.
   generation_ = std::max(generation_ + 1, static_cast<std::uint64_t>(unix_ms()));
   return generation_;
 }
@@ -69,25 +114,25 @@ void Controller::start() {
 void Controller::load_from_disk() {
   std::vector<std::string> names;
   for (const auto& [name, unused] : links_) names.push_back(name);
-  LastGood::Loaded loaded = last_good_.load(names);
+  const LastGood::Loaded loaded = last_good_.load(names);
   for (const std::string& why : loaded.refused) {
     log::warn(why);
-    model::Finding finding;
-    finding.severity = model::Severity::warning;
-    finding.code = "state-refused";
-    finding.what = why;
-    finding.hint = "It is replaced by the next compiled state.";
-    own_findings_.push_back(std::move(finding));
+    disk_findings_.push_back(state_refused(why));
   }
-  if (loaded.doors.size() != links_.size()) return;  // Half a state would be served as if it were whole.
-  auto from_disk = std::make_shared<snapshot::Snapshot>();
-  for (auto& [name, decoded] : loaded.doors) {
-    from_disk->doors[name] = decoded.door;
+  if (loaded.doors.empty()) return;
+  snapshot::Snapshot from_disk;
+  for (const auto& [name, decoded] : loaded.doors) {
+    // Our own addresses may be others than when it was written, and are never to be connected to.
+    auto door = std::make_shared<snapshot::Door>(*decoded.door);
+    door->denied = translate::own_addresses(config_, node_addresses_);
+    from_disk.doors[name] = std::move(door);
+    link(name).recall(decoded.generation);
     generation_ = std::max(generation_, decoded.generation);
   }
-  Generation entry{next_generation(), unix_ms(), 0, "disk", {}};
-  publish(std::move(from_disk), std::move(entry));
-  become_ready();
+  publish(std::move(from_disk), {next_generation(), unix_ms(), 0, "disk", {}}, false);
+  recalled_ = true;
+  // A door without a file waits for its sources, and readiness with it.
+  if (loaded.doors.size() == links_.size()) become_ready();
 }
 
 void Controller::start_sources() {
@@ -95,18 +140,20 @@ void Controller::start_sources() {
     add_source(source::watch_manifests(entry.directory, entry.allow_loopback));
   }
   if (!config_.kubernetes) return;
-  auto access = config_.kubeconfig.empty() ? source::in_cluster_access() : source::read_kubeconfig(config_.kubeconfig);
+  auto access = config_.kubeconfig.empty() ? source::in_cluster_access()
+                                           : source::read_kubeconfig(config_.kubeconfig);
   if (access) {
+    access->user_agent = fmt::format("blastdoor/{}", kVersion);
     add_source(source::watch_kubernetes(std::move(*access)));
     return;
   }
   log::error(access.error());
-  store_.add_source("kube");  // Never delivers: not ready, and /api/v1/findings says why.
+  store_.add_source("kube");  // Never delivers: not ready, and a finding says why.
   store_.apply("kube", source::Status{false, access.error()});
 }
 
 void Controller::add_source(std::unique_ptr<source::Source> source) {
-  store_.add_source(source->name());
+  if (!store_.add_source(source->name())) return;  // The same folder twice.
   source->start([this](const std::string& name, source::Event event) {
     auto shared = std::make_shared<source::Event>(std::move(event));
     reactor_.post([this, name, shared] { on_event(name, std::move(*shared)); });
@@ -116,105 +163,130 @@ void Controller::add_source(std::unique_ptr<source::Source> source) {
 
 void Controller::on_event(const std::string& source, source::Event event) {
   if (const auto* status = std::get_if<source::Status>(&event)) {
-    const std::string_view message = status->message.empty() ? "reachable" : std::string_view(status->message);
-    log::write(status->healthy ? log::Level::info : log::Level::warn, fmt::format("{}: {}", source, message));
+    const std::string_view message =
+        status->message.empty() ? "reachable" : std::string_view(status->message);
+    log::write(status->healthy ? log::Level::info : log::Level::warn,
+               fmt::format("{}: {}", source, message));
   } else {
     last_change_ms_ = unix_ms();
   }
   schedule(store_.apply(source, std::move(event)));
 }
 
-/// The first change after quiet goes at once, together with what came in the same batch; then one compile per hold-off.
-/// Endpoint changes never wait.
+void Controller::compile_not_later_than(rt::Instant when) {
+  compile_at_ = std::min(compile_at_, when);
+  reactor_.timers().arm(*this, compile_at_);
+}
+
+/// The first change after quiet goes at once, together with what came in the same batch; then one
+/// compile per hold-off. Endpoint changes never wait.
 void Controller::schedule(Effect effect) {
   if (effect == Effect::nothing) return;
-  due_ = std::max(due_, effect);
-  if (run_posted_) return;
-  if (due_ == Effect::compile && reactor_.now() - last_compile_ < kHoldOff) {
-    reactor_.timers().arm(*this, last_compile_ + kHoldOff);
-    if (effect == Effect::compile) return;
+  if (effect == Effect::compile) {
+    compile_not_later_than(std::max(reactor_.now(), compiled_at_ + kHoldOff));
+    if (compile_at_ > reactor_.now()) return;
   }
-  run_posted_ = true;
+  if (std::exchange(run_posted_, true)) return;
   reactor_.post([this] {
     run_posted_ = false;
     run_due();
   });
 }
 
-void Controller::on_timer() { run_due(); }
-
 void Controller::run_due() {
-  if (!store_.all_delivered() || due_ == Effect::nothing) return;
-  if (due_ == Effect::compile && reactor_.now() - last_compile_ >= kHoldOff) {
-    compile();
-    return;
-  }
-  if (due_ == Effect::compile) reactor_.timers().arm(*this, last_compile_ + kHoldOff);
+  if (!store_.all_delivered()) return;  // Half of what there is would look as if it were all.
+  if (reactor_.now() >= compile_at_) return compile();
   update_endpoints();
 }
 
 void Controller::compile() {
-  due_ = Effect::nothing;
+  compile_at_ = rt::kNever;
+  reactor_.timers().disarm(*this);
+  static_cast<void>(store_.take_touched());
   const auto begin = std::chrono::steady_clock::now();
-  auto next = std::make_shared<snapshot::Snapshot>(
-      translate::translate({&config_, &store_.objects(), node_addresses_, snapshot_.get()}));
-  const auto spent = std::chrono::steady_clock::now() - begin;
-  last_compile_ = begin;
-  Generation entry;
-  entry.generation = next_generation();
-  entry.at_ms = unix_ms();
-  entry.compile_us = static_cast<std::uint64_t>(std::chrono::duration_cast<std::chrono::microseconds>(spent).count());
-  entry.kind = "compile";
-  publish(std::move(next), std::move(entry));
+  snapshot::Snapshot next =
+      translate::translate({&config_, &store_.objects(), node_addresses_, snapshot_.get()});
+  compiled_at_ = std::chrono::steady_clock::now();
+  compile_time_ = compiled_at_ - begin;
+  const auto spent = std::chrono::duration_cast<std::chrono::microseconds>(compile_time_).count();
+  Generation entry{next_generation(), unix_ms(), static_cast<std::uint64_t>(spent), "compile", {}};
+  const std::string under = fingerprint(config_);
+  const bool renewed = under != last_good_.fingerprint();
+  if (renewed) {
+    last_good_ = LastGood(config_.state_dir, under);
+    kept_since_ = entry.generation;
+  }
+  disk_findings_.clear();
+  // A door that was newer than the disk was told nothing yet, whatever the disk said.
+  const bool was_recalled = std::exchange(recalled_, false);
+  publish(std::move(next), std::move(entry), renewed || was_recalled);
   become_ready();
 }
 
-void Controller::publish(std::shared_ptr<const snapshot::Snapshot> next, Generation entry) {
-  auto numbered = std::make_shared<snapshot::Snapshot>(*next);
-  numbered->generation = entry.generation;
-  for (const auto& [name, door] : numbered->doors) {
-    const auto before = snapshot_ ? snapshot_->doors.find(name) : numbered->doors.end();
-    const bool known = snapshot_ && before != snapshot_->doors.end();
-    const snapshot::Difference difference = snapshot::difference(known ? *before->second : snapshot::Door{}, *door);
-    if (known && difference.empty()) continue;
+/// `renewed`: under another fingerprint, so that every door's state has to be kept again.
+void Controller::publish(snapshot::Snapshot next, Generation entry, bool renewed) {
+  static const snapshot::Door nothing;
+  for (const auto& [name, door] : next.doors) {
+    const snapshot::Door* before = nullptr;
+    if (snapshot_ != nullptr) {
+      const auto found = snapshot_->doors.find(name);
+      if (found != snapshot_->doors.end()) before = found->second.get();
+    }
+    const auto difference = snapshot::difference(before == nullptr ? nothing : *before, *door);
+    if (before != nullptr && difference.empty() && !renewed) continue;
     if (entry.changes.size() < kChangesListed) entry.changes.push_back(describe(name, difference));
     link(name).update(door, entry.generation);
   }
-  if (!entry.changes.empty()) {
-    log::info(fmt::format("generation {} ({}, {} us): {}", entry.generation, entry.kind, entry.compile_us,
-                          fmt::join(entry.changes, "; ")));
-  }
-  snapshot_ = std::move(numbered);
+  // Findings alone make no generation: no door would ever tell that it has it.
+  const bool changed = !entry.changes.empty() || snapshot_ == nullptr;
+  next.generation = changed ? entry.generation : snapshot_->generation;
+  snapshot_ = std::make_shared<snapshot::Snapshot>(std::move(next));
+  if (changed) list(std::move(entry));
+}
+
+void Controller::list(Generation entry) {
+  const auto level = entry.kind == "endpoints" ? log::Level::debug : log::Level::info;
+  log::write(level, fmt::format("generation {} ({}, {} us): {}", entry.generation, entry.kind,
+                                entry.compile_us, fmt::join(entry.changes, "; ")));
   generations_.push_front(std::move(entry));
   if (generations_.size() > kGenerationsKept) generations_.pop_back();
 }
 
-/// The bypass: routes stay, lists change, and what is due to be compiled still waits its turn.
+/// The bypass: tables stay, lists change, and what is due to be compiled still waits its turn.
 void Controller::update_endpoints() {
-  if (due_ == Effect::endpoints) due_ = Effect::nothing;
-  if (!snapshot_) return;
-  const std::uint64_t generation = next_generation();
-  auto next = std::make_shared<snapshot::Snapshot>(*snapshot_);
-  Generation entry{generation, unix_ms(), 0, "endpoints", {}};
-  for (auto& [name, door] : next->doors) {
-    auto lists = translate::endpoints_of({&config_, &store_.objects(), node_addresses_, nullptr}, *door);
+  const std::set<translate::ServiceName> touched = store_.take_touched();
+  if (touched.empty() || snapshot_ == nullptr) return;
+  const auto lists =
+      translate::endpoints_of({&config_, &store_.objects(), node_addresses_, nullptr}, touched);
+  // Its findings may be many: it is copied only if somebody looks at it now.
+  if (snapshot_.use_count() > 1) snapshot_ = std::make_shared<snapshot::Snapshot>(*snapshot_);
+  Generation entry{next_generation(), unix_ms(), 0, "endpoints", {}};
+  bool routed = false;
+  for (auto& [name, door] : snapshot_->doors) {
+    std::shared_ptr<snapshot::Door> copy;
     std::vector<std::string> changed;
     for (const auto& [key, list] : lists) {
       const auto old = door->endpoints.find(key);
-      if (old == door->endpoints.end() || old->second != list) changed.push_back(key);
+      if (old == door->endpoints.end()) continue;
+      routed = true;
+      if (old->second == list) continue;
+      if (!copy) copy = std::make_shared<snapshot::Door>(*door);
+      copy->endpoints[key] = list;
+      changed.push_back(key);
     }
     if (changed.empty()) continue;
-    auto copy = std::make_shared<snapshot::Door>(*door);
-    copy->endpoints = std::move(lists);
     door = std::move(copy);
+    link(name).update_endpoints(door, changed);
+    if (entry.changes.size() >= kChangesListed) continue;
     entry.changes.push_back(fmt::format("{}: endpoints of {}", name, fmt::join(changed, ", ")));
-    link(name).update_endpoints(door, generation, changed);
+  }
+  if (routed) {
+    const auto pause = std::max<rt::Duration>(kAfterBypass, compile_time_ * kAfterBypassShare);
+    compile_not_later_than(reactor_.now() + pause);
   }
   if (entry.changes.empty()) return;
-  next->generation = generation;
-  snapshot_ = std::move(next);
-  generations_.push_front(std::move(entry));
-  if (generations_.size() > kGenerationsKept) generations_.pop_back();
+  snapshot_->generation = entry.generation;
+  list(std::move(entry));
 }
 
 void Controller::become_ready() {
@@ -222,65 +294,50 @@ void Controller::become_ready() {
   hooks_.ready();
 }
 
-void Controller::attach_feed(const std::string& door, UniqueFd socket) { link(door).attach(std::move(socket)); }
-void Controller::attach_stats(const std::string& door, int memfd) { link(door).attach_stats(memfd); }
+void Controller::attach_feed(const std::string& door, UniqueFd socket) {
+  link(door).attach(std::move(socket));
+}
+
+void Controller::attach_stats(const std::string& door, int memfd) {
+  link(door).attach_stats(memfd);
+}
 
 void Controller::quarantine(const std::string& door, std::uint64_t generation) {
-  log::error(fmt::format("door {} keeps dying of generation {}: it is held back until its routes change", door, generation));
-  link(door).quarantine(generation);
+  const bool known = link(door).quarantine(generation);
+  log::error(fmt::format(
+      "door {} keeps dying of generation {}{}", door, generation,
+      known ? ": it is held back until its routes change" : ", which others have replaced"));
 }
 
 std::vector<model::Finding> Controller::findings() const {
-  std::vector<model::Finding> out = own_findings_;
-  for (const Store::Health& entry : store_.health()) {
-    if (entry.healthy) continue;
-    out.push_back({model::Severity::warning, "source-unhealthy", {}, "", entry.name + ": " + entry.message,
-                   "What was known before is still served.", {}});
+  std::vector<model::Finding> out = configuration_findings_;
+  out.insert(out.end(), disk_findings_.begin(), disk_findings_.end());
+  for (const auto& [name, finding] : not_kept_) out.push_back(finding);
+  for (const Store::Health& source : store_.health()) {
+    if (!source.healthy) out.push_back(source_unhealthy(source));
   }
-  for (const auto& [name, door] : links_) {
-    if (door->quarantined_generation() != 0) {
-      out.push_back({model::Severity::refused, "snapshot-quarantined", {}, "",
-                     fmt::format("generation {} killed the door {} five times and is held back", door->quarantined_generation(), name),
-                     "The one before is served. Undo the last change of its routes, and report the crash.", {name}});
-    }
-    if (const std::string refusal = door->refusal(); !refusal.empty()) {
-      out.push_back({model::Severity::refused, "door-refused", {}, "", refusal, "The state before is served.", {name}});
-    }
-    const telemetry::DoorStats* stats = door->stats();
-    if (stats == nullptr) continue;
-    std::uint64_t ignored = 0;
-    for (const telemetry::WorkerStats& worker : stats->workers) {
-      ignored += worker.counters[static_cast<std::size_t>(telemetry::Counter::forwarded_for_ignored)].load(std::memory_order_relaxed);
-    }
-    if (ignored > 0) {
-      out.push_back({model::Severity::warning, "forwarded-for-ignored", {}, "exposures[].listeners[].trustedPeers",
-                     fmt::format("{} requests came with an X-Forwarded-For from a peer that is not trusted; it was ignored", ignored),
-                     "If that peer is your load balancer, list its subnets in trustedPeers.", {name}});
-    }
-  }
+  for (const auto& [name, door] : links_) say_of_door(name, *door, out);
   if (snapshot_) out.insert(out.end(), snapshot_->findings.begin(), snapshot_->findings.end());
   return out;
 }
 
 void Controller::reconfigure(const config::Loaded& loaded, const std::string& file) {
-  std::erase_if(own_findings_, [](const model::Finding& f) { return f.code == "configuration" || f.code == "restart-needed"; });
+  configuration_findings_.clear();
+  for (const std::string& warning : loaded.warnings) log::warn(warning);
   for (const config::Mistake& mistake : loaded.mistakes) {
     log::error(mistake.text());
-    own_findings_.push_back({model::Severity::refused, "configuration", {"Configuration", "", file, "", file, 0}, mistake.key,
-                             mistake.what, mistake.hint, {}});
+    configuration_findings_.push_back(configuration_mistake(mistake, file));
   }
   if (!loaded.mistakes.empty()) return;  // The old configuration stays.
   std::vector<std::string> keys;
   config::Config next = loaded.config;
   if (config::needs_restart(config_, next, keys)) {
     log::warn(fmt::format("{}: {} take effect at the next start", file, fmt::join(keys, ", ")));
-    own_findings_.push_back({model::Severity::warning, "restart-needed", {"Configuration", "", file, "", file, 0}, fmt::format("{}", fmt::join(keys, ", ")),
-                             "these keys take effect at the next start; the others are live", "Restart Blastdoor.", {}});
+    configuration_findings_.push_back(restart_needed(keys, file));
     config::keep_restart_keys(config_, next);
   }
   if (next == config_) return;
   config_ = std::move(next);
-  last_good_ = LastGood(config_.state_dir, fingerprint(config_));
   log::info(fmt::format("{}: the new configuration is in force", file));
   schedule(Effect::compile);
 }

@@ -1,15 +1,15 @@
 #pragma once
-// The way of a change: sources -> objects -> hold-off -> passes -> snapshot -> feeds -> acknowledgements.
+// The way of a change: sources -> objects -> hold-off -> passes -> snapshot -> feeds ->
+// acknowledgements.
 //
-// Everything here runs on one reactor's thread. Sources post to it; the supervisor's records and the feeds' sockets
-// are handles of it.
+// Everything here runs on one reactor's thread. Sources post to it; the supervisor's records and
+// the feeds' sockets are handles of it.
 
 #include <cstdint>
 #include <deque>
 #include <functional>
 #include <map>
 #include <memory>
-#include <set>
 #include <string>
 #include <vector>
 
@@ -20,16 +20,15 @@
 #include "rt/reactor.h"
 #include "snapshot/snapshot.h"
 #include "source/source.h"
-#include "telemetry/stats.h"
 
 namespace bd::control {
 
-/// One state that was compiled: what the admin API lists.
+/// One state that differed from the one before: what the admin API lists.
 struct Generation {
   std::uint64_t generation = 0;
   std::int64_t at_ms = 0;  ///< Unix time.
   std::uint64_t compile_us = 0;
-  std::string kind;        ///< "compile", "endpoints", "disk"
+  std::string kind;  ///< "compile", "endpoints", "disk"
   std::vector<std::string> changes;
 };
 
@@ -40,7 +39,9 @@ class Controller final : private rt::Timer {
     std::function<void(const std::string& door, int memfd, std::uint64_t generation)> keep_snapshot;
     std::function<void()> ready;
   };
-  Controller(rt::Reactor& reactor, config::Config config, std::vector<IpAddress> node_addresses, Hooks hooks);
+  Controller(rt::Reactor& reactor, config::Config config, std::vector<IpAddress> node_addresses,
+             Hooks hooks);
+  /// The reactor must not run any more.
   ~Controller();
 
   /// Serves what the disk keeps, and starts the sources.
@@ -48,30 +49,39 @@ class Controller final : private rt::Timer {
   void attach_feed(const std::string& door, UniqueFd socket);
   void attach_stats(const std::string& door, int memfd);
   void quarantine(const std::string& door, std::uint64_t generation);
-  /// New configuration while running: live keys take effect, keys that need a restart become a finding; mistakes keep
-  /// the old one and become findings.
+  /// New configuration while running: live keys take effect, keys that need a restart become a
+  /// finding; mistakes keep the old one and become findings.
   void reconfigure(const config::Loaded& loaded, const std::string& file);
 
   [[nodiscard]] const config::Config& config() const noexcept { return config_; }
   [[nodiscard]] const Store& store() const noexcept { return store_; }
-  [[nodiscard]] const std::shared_ptr<const snapshot::Snapshot>& snapshot() const noexcept { return snapshot_; }
-  [[nodiscard]] const std::map<std::string, std::unique_ptr<Link>>& links() const noexcept { return links_; }
+  [[nodiscard]] std::shared_ptr<const snapshot::Snapshot> snapshot() const noexcept {
+    return snapshot_;
+  }
+  [[nodiscard]] const std::map<std::string, std::unique_ptr<Link>>& links() const noexcept {
+    return links_;
+  }
+  /// The newest first.
   [[nodiscard]] const std::deque<Generation>& generations() const noexcept { return generations_; }
   [[nodiscard]] std::vector<model::Finding> findings() const;
   [[nodiscard]] std::int64_t last_change_ms() const noexcept { return last_change_ms_; }
+  /// What the doors get is complete.
   [[nodiscard]] bool is_ready() const noexcept { return ready_; }
 
  private:
-  void on_timer() override;
+  void on_timer() override { run_due(); }
   void start_sources();
   void add_source(std::unique_ptr<source::Source> source);
   void on_event(const std::string& source, source::Event event);
   void schedule(Effect effect);
+  void compile_not_later_than(rt::Instant when);
   void run_due();
   void compile();
   void update_endpoints();
   void load_from_disk();
-  void publish(std::shared_ptr<const snapshot::Snapshot> next, Generation entry);
+  void keep(const std::string& door, const snapshot::Door& state, std::uint64_t generation);
+  void publish(snapshot::Snapshot next, Generation entry, bool renewed);
+  void list(Generation entry);
   void become_ready();
   [[nodiscard]] std::uint64_t next_generation();
   Link& link(const std::string& door);
@@ -81,18 +91,23 @@ class Controller final : private rt::Timer {
   std::vector<IpAddress> node_addresses_;
   Hooks hooks_;
   LastGood last_good_;
+  std::uint64_t kept_since_ = 0;  // States before this were compiled under another fingerprint.
   std::uint64_t epoch_;
   Store store_;
   std::vector<std::unique_ptr<source::Source>> sources_;
   std::map<std::string, std::unique_ptr<Link>> links_;
-  std::shared_ptr<const snapshot::Snapshot> snapshot_;
+  std::shared_ptr<snapshot::Snapshot> snapshot_;
   std::deque<Generation> generations_;
-  std::vector<model::Finding> own_findings_;  // Of configuration and disk.
+  std::vector<model::Finding> configuration_findings_;
+  std::vector<model::Finding> disk_findings_;       // Until something was compiled.
+  std::map<std::string, model::Finding> not_kept_;  // By door.
   std::uint64_t generation_ = 0;
   std::int64_t last_change_ms_ = 0;
-  Effect due_ = Effect::nothing;
-  rt::Instant last_compile_;
+  rt::Instant compile_at_ = rt::kNever;  // kNever: nothing is due.
+  rt::Instant compiled_at_{};
+  rt::Duration compile_time_{};
   bool run_posted_ = false;
+  bool recalled_ = false;  // snapshot_ is what the disk kept.
   bool ready_ = false;
 };
 

@@ -1,8 +1,8 @@
 #pragma once
-// The last good state of each door, kept where it outlives a process: sealed memory for the supervisor, a file for
-// the next start. A file is bound to the fingerprint of exposures and policy, and refused when that differs.
+// The last good state of each door, kept where it outlives a process: sealed memory for the
+// supervisor, a file for the next start. A file is bound to the fingerprint of what it was compiled
+// under, and refused when that differs.
 
-#include <cstdint>
 #include <map>
 #include <string>
 #include <vector>
@@ -16,7 +16,8 @@ namespace bd::control {
 /// A sealed memfd that holds `bytes`. Empty on failure (errno).
 [[nodiscard]] UniqueFd seal_in_memory(const std::string& bytes);
 
-/// What a state must have been compiled under to be served again.
+/// What a state must have been compiled under to be served again: every exposure with its policy,
+/// and the sources. Not our own addresses: they change with each pod, and are set anew.
 [[nodiscard]] std::string fingerprint(const config::Config& config);
 
 class LastGood {
@@ -25,8 +26,10 @@ class LastGood {
   LastGood(std::string directory, std::string fingerprint)
       : directory_(std::move(directory)), fingerprint_(std::move(fingerprint)) {}
 
-  /// Replaces the door's file in one step. False: it could not be written; the old one stays.
-  bool keep(const std::string& door, const std::string& bytes) const;
+  [[nodiscard]] const std::string& fingerprint() const noexcept { return fingerprint_; }
+  /// Replaces the door's file in one step. False (errno): it could not be written; the old one
+  /// stays.
+  [[nodiscard]] bool keep(const std::string& door, const std::string& bytes) const;
   struct Loaded {
     std::map<std::string, snapshot::DecodedDoor> doors;
     std::vector<std::string> refused;  ///< One sentence per file that can't be used.

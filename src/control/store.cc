@@ -1,99 +1,114 @@
 #include "control/store.h"
 
 #include <algorithm>
+#include <iterator>
 #include <type_traits>
 #include <utility>
 
 namespace bd::control {
 namespace {
 
+using kube::EndpointSlice;
+using kube::SourceObjects;
+
 template <class T>
-std::vector<T>& list_of(kube::SourceObjects& objects) {
+std::vector<T>& list_of(SourceObjects& objects) {
   if constexpr (std::is_same_v<T, kube::Ingress>) return objects.ingresses;
   if constexpr (std::is_same_v<T, kube::IngressClass>) return objects.classes;
   if constexpr (std::is_same_v<T, kube::Service>) return objects.services;
-  if constexpr (std::is_same_v<T, kube::EndpointSlice>) return objects.slices;
+  if constexpr (std::is_same_v<T, EndpointSlice>) return objects.slices;
   if constexpr (std::is_same_v<T, kube::Namespace>) return objects.namespaces;
 }
 
-bool before(const kube::Meta& a, const std::string& ns, const std::string& name) {
-  return std::tie(a.ref.ns, a.ref.name) < std::tie(ns, name);
+bool comes_before(const model::ObjectRef& a, const model::ObjectRef& b) {
+  return std::tie(a.ns, a.name) < std::tie(b.ns, b.name);
 }
 
-/// The lists are sorted by namespace and name, so that an event costs a binary search.
-template <class T>
-auto position(std::vector<T>& list, const std::string& ns, const std::string& name) {
-  return std::lower_bound(list.begin(), list.end(), 0,
-                          [&](const T& entry, int) { return before(entry.meta, ns, name); });
+bool is_same_name(const model::ObjectRef& a, const model::ObjectRef& b) {
+  return a.ns == b.ns && a.name == b.name;
 }
 
+/// The lists are sorted by namespace and name, so that an event costs a binary search. The end if
+/// there is no such object.
 template <class T>
-bool is_at(const std::vector<T>& list, typename std::vector<T>::iterator at, const std::string& ns,
-           const std::string& name) {
-  return at != list.end() && at->meta.ref.ns == ns && at->meta.ref.name == name;
+auto find(std::vector<T>& list, const model::ObjectRef& ref) {
+  const auto at = std::lower_bound(list.begin(), list.end(), ref,
+                                   [](const T& entry, const model::ObjectRef& wanted) {
+                                     return comes_before(entry.meta.ref, wanted);
+                                   });
+  return at != list.end() && is_same_name(at->meta.ref, ref) ? at : list.end();
 }
 
 template <class T>
 void sort(std::vector<T>& list) {
   std::sort(list.begin(), list.end(),
-                   [](const T& a, const T& b) { return before(a.meta, b.meta.ref.ns, b.meta.ref.name); });
+            [](const T& a, const T& b) { return comes_before(a.meta.ref, b.meta.ref); });
 }
 
-/// A new resourceVersion alone changes nothing that routing sees.
+/// A new version alone changes nothing that routing sees. `fresh` is as it was afterwards.
 template <class T>
-bool is_same(T a, const T& b) {
-  a.meta.resource_version = b.meta.resource_version;
-  a.meta.generation = b.meta.generation;
-  return a == b;
-}
-
-template <class T>
-constexpr Effect effect_of() {
-  return std::is_same_v<T, kube::EndpointSlice> ? Effect::endpoints : Effect::compile;
-}
-
-/// Slices that move from one service to another, or change their ports, may change what resolves.
-bool only_endpoints_differ(const kube::EndpointSlice& a, const kube::EndpointSlice& b) {
-  return a.service == b.service && a.ports == b.ports && a.address_type == b.address_type;
+bool is_same(T& fresh, const T& known) {
+  const auto generation = std::exchange(fresh.meta.generation, known.meta.generation);
+  auto version = std::exchange(fresh.meta.resource_version, known.meta.resource_version);
+  const bool same = fresh == known;
+  fresh.meta.generation = generation;
+  fresh.meta.resource_version = std::move(version);
+  return same;
 }
 
 template <class T>
-Effect put(std::vector<T>& list, T object) {
-  auto at = position(list, object.meta.ref.ns, object.meta.ref.name);
-  if (!is_at(list, at, object.meta.ref.ns, object.meta.ref.name)) {
-    list.insert(at, std::move(object));
-    return effect_of<T>();
+bool are_same(std::vector<T>& fresh, const std::vector<T>& known) {
+  return std::equal(fresh.begin(), fresh.end(), known.begin(), known.end(),
+                    [](T& a, const T& b) { return is_same(a, b); });
+}
+
+/// False if it is the same as what was known.
+template <class T>
+bool put(std::vector<T>& list, T object) {
+  const auto at = find(list, object.meta.ref);
+  if (at == list.end()) {
+    const auto next = std::upper_bound(
+        list.begin(), list.end(), object,
+        [](const T& a, const T& b) { return comes_before(a.meta.ref, b.meta.ref); });
+    list.insert(next, std::move(object));
+    return true;
   }
-  if (is_same(object, *at)) {
-    *at = std::move(object);
-    return Effect::nothing;
-  }
-  Effect effect = effect_of<T>();
-  if constexpr (std::is_same_v<T, kube::EndpointSlice>) {
-    if (!only_endpoints_differ(object, *at)) effect = Effect::compile;
-  }
+  const bool same = is_same(object, *at);
   *at = std::move(object);
-  return effect;
+  return !same;
 }
 
 template <class T>
-Effect erase(std::vector<T>& list, const std::string& ns, const std::string& name) {
-  auto at = position(list, ns, name);
-  if (!is_at(list, at, ns, name)) return Effect::nothing;
+bool erase(std::vector<T>& list, const model::ObjectRef& ref) {
+  const auto at = find(list, ref);
+  if (at == list.end()) return false;
   list.erase(at);
-  return effect_of<T>();
+  return true;
 }
 
-bool is_of(const model::Finding& finding, const model::ObjectRef& object) {
-  return finding.object.kind == object.kind && finding.object.ns == object.ns && finding.object.name == object.name;
+/// What is said of one object from now on. False if it was said before.
+bool say(std::vector<model::Finding>& findings, const model::ObjectRef& object,
+         std::vector<model::Finding> now) {
+  const auto is_of_it = [&](const model::Finding& finding) {
+    return finding.object.kind == object.kind && is_same_name(finding.object, object);
+  };
+  std::vector<model::Finding> before;
+  std::copy_if(findings.begin(), findings.end(), std::back_inserter(before), is_of_it);
+  if (before == now) return false;
+  std::erase_if(findings, is_of_it);
+  std::move(now.begin(), now.end(), std::back_inserter(findings));
+  return true;
 }
 
 }  // namespace
 
-void Store::add_source(const std::string& name) {
-  objects_.sources.push_back({});
-  objects_.sources.back().source = name;
-  health_.push_back({name, false, false, "nothing delivered yet"});
+bool Store::add_source(const std::string& name) {
+  for (const Health& entry : health_) {
+    if (entry.name == name) return false;
+  }
+  objects_.sources.emplace_back().source = name;
+  health_.push_back({name, false, false, "it has delivered nothing yet"});
+  return true;
 }
 
 void Store::drop_source(const std::string& name) {
@@ -102,62 +117,119 @@ void Store::drop_source(const std::string& name) {
 }
 
 bool Store::all_delivered() const {
-  return std::all_of(health_.begin(), health_.end(), [](const Health& entry) { return entry.delivered; });
+  return std::all_of(health_.begin(), health_.end(),
+                     [](const Health& entry) { return entry.delivered; });
 }
 
-Effect Store::upsert(kube::SourceObjects& objects, kube::Object object, std::vector<model::Finding> findings) {
-  const model::ObjectRef ref = kube::meta(object).ref;
-  const std::size_t known = objects.findings.size();
-  std::erase_if(objects.findings, [&](const model::Finding& finding) { return is_of(finding, ref); });
-  const bool findings_differ = known != objects.findings.size() || !findings.empty();
-  for (model::Finding& finding : findings) objects.findings.push_back(std::move(finding));
-  const Effect effect = std::visit(
-      [&](auto& value) {
-        using T = std::remove_reference_t<decltype(value)>;
-        return put(list_of<T>(objects), std::move(value));
-      },
-      object);
-  return effect == Effect::nothing && findings_differ ? Effect::compile : effect;
+std::set<translate::ServiceName> Store::take_touched() {
+  return std::exchange(touched_, {});
 }
 
-Effect Store::remove(kube::SourceObjects& objects, const source::Remove& which) {
-  std::erase_if(objects.findings, [&](const model::Finding& finding) {
-    return finding.object.kind == which.kind && finding.object.ns == which.ns && finding.object.name == which.name;
-  });
-  if (which.kind == "Ingress") return erase(objects.ingresses, which.ns, which.name);
-  if (which.kind == "IngressClass") return erase(objects.classes, which.ns, which.name);
-  if (which.kind == "Service") return erase(objects.services, which.ns, which.name);
-  if (which.kind == "EndpointSlice") return erase(objects.slices, which.ns, which.name);
-  if (which.kind == "Namespace") return erase(objects.namespaces, which.ns, which.name);
-  return Effect::nothing;
+void Store::touch(const std::string& source, const EndpointSlice& slice) {
+  touched_.insert({source, slice.meta.ref.ns, slice.service});
+}
+
+bool Store::touch_differences(const std::string& source, std::vector<EndpointSlice>& fresh,
+                              const std::vector<EndpointSlice>& known) {
+  bool differ = false;
+  const auto differs = [&](const EndpointSlice& slice) {
+    touch(source, slice);
+    differ = true;
+  };
+  auto old = known.begin();
+  for (EndpointSlice& slice : fresh) {
+    for (; old != known.end() && comes_before(old->meta.ref, slice.meta.ref); ++old) differs(*old);
+    if (old == known.end() || !is_same_name(old->meta.ref, slice.meta.ref)) {
+      differs(slice);
+      continue;
+    }
+    if (!is_same(slice, *old)) {
+      differs(*old);
+      differs(slice);
+    }
+    ++old;
+  }
+  std::for_each(old, known.end(), differs);
+  return differ;
+}
+
+/// A folder is read again as a whole for each change, and an API server is listed again now and
+/// then: what did not change must cost as little as if nothing had been said.
+Effect Store::replace(SourceObjects& known, SourceObjects fresh, Health& health) {
+  fresh.source = health.name;
+  sort(fresh.ingresses);
+  sort(fresh.classes);
+  sort(fresh.services);
+  sort(fresh.slices);
+  sort(fresh.namespaces);
+  const bool first = !health.delivered;
+  const bool empty = fresh.ingresses.empty() && fresh.services.empty() && fresh.namespaces.empty();
+  health.delivered |= health.healthy || !empty;
+  const bool slices_differ = touch_differences(fresh.source, fresh.slices, known.slices);
+  const bool others_same =
+      fresh.allow_loopback == known.allow_loopback && fresh.findings == known.findings &&
+      are_same(fresh.ingresses, known.ingresses) && are_same(fresh.classes, known.classes) &&
+      are_same(fresh.services, known.services) && are_same(fresh.namespaces, known.namespaces);
+  known = std::move(fresh);
+  if (first || !others_same) return Effect::compile;
+  return slices_differ ? Effect::endpoints : Effect::nothing;
+}
+
+Effect Store::upsert(SourceObjects& known, source::Upsert event) {
+  const model::ObjectRef ref = kube::meta(event.object).ref;
+  const bool says_more = say(known.findings, ref, std::move(event.findings));
+  Effect effect = Effect::nothing;
+  if (auto* slice = std::get_if<EndpointSlice>(&event.object)) {
+    const auto old = find(known.slices, ref);
+    const std::string service = old == known.slices.end() ? slice->service : old->service;
+    const std::string now = slice->service;
+    if (put(known.slices, std::move(*slice))) {
+      touched_.insert({known.source, ref.ns, service});
+      touched_.insert({known.source, ref.ns, now});
+      effect = Effect::endpoints;
+    }
+  } else {
+    const bool changed =
+        std::visit([&]<class T>(T& object) { return put(list_of<T>(known), std::move(object)); },
+                   event.object);
+    if (changed) effect = Effect::compile;
+  }
+  return says_more ? Effect::compile : effect;
+}
+
+Effect Store::remove(SourceObjects& known, const source::Remove& which) {
+  const model::ObjectRef ref{which.kind, which.ns, which.name, "", "", 0};
+  bool changed = say(known.findings, ref, {});
+  if (which.kind == "Ingress") changed |= erase(known.ingresses, ref);
+  if (which.kind == "IngressClass") changed |= erase(known.classes, ref);
+  if (which.kind == "Service") changed |= erase(known.services, ref);
+  if (which.kind == "Namespace") changed |= erase(known.namespaces, ref);
+  if (which.kind == "EndpointSlice") {
+    const auto at = find(known.slices, ref);
+    if (at != known.slices.end()) {
+      touch(known.source, *at);
+      known.slices.erase(at);
+      return changed ? Effect::compile : Effect::endpoints;
+    }
+  }
+  return changed ? Effect::compile : Effect::nothing;
 }
 
 Effect Store::apply(const std::string& source, source::Event event) {
-  const auto health = std::find_if(health_.begin(), health_.end(), [&](const Health& h) { return h.name == source; });
+  const auto health = std::find_if(health_.begin(), health_.end(),
+                                   [&](const Health& entry) { return entry.name == source; });
   if (health == health_.end()) return Effect::nothing;  // A source that was dropped meanwhile.
-  kube::SourceObjects& objects = objects_.sources[static_cast<std::size_t>(health - health_.begin())];
+  SourceObjects& known = objects_.sources[static_cast<std::size_t>(health - health_.begin())];
   if (auto* status = std::get_if<source::Status>(&event)) {
     health->healthy = status->healthy;
     health->message = std::move(status->message);
     return Effect::nothing;
   }
-  if (auto* replace = std::get_if<source::Replace>(&event)) {
-    objects = std::move(*replace->objects);
-    objects.source = source;
-    sort(objects.ingresses);
-    sort(objects.classes);
-    sort(objects.services);
-    sort(objects.slices);
-    sort(objects.namespaces);
-    health->delivered = true;
-    health->healthy = true;
-    health->message.clear();
-    return Effect::compile;
+  if (auto* all = std::get_if<source::Replace>(&event)) {
+    return replace(known, std::move(*all->objects), *health);
   }
-  if (auto* upserted = std::get_if<source::Upsert>(&event)) {
-    return upsert(objects, std::move(upserted->object), std::move(upserted->findings));
-  }
-  return remove(objects, std::get<source::Remove>(event));
+  if (auto* one = std::get_if<source::Upsert>(&event)) return upsert(known, std::move(*one));
+  return remove(known, std::get<source::Remove>(event));
 }
 
 }  // namespace bd::control

@@ -15,40 +15,67 @@ using http::Method;
 
 constexpr std::array<CauseInfo, static_cast<std::size_t>(Cause::count_)> kCauses = {{
     {"none", 200, "", "", ""},
-    {"starting", 503, "door", "The door has no complete route table yet.", "Wait; if it lasts, look at /readyz and the controller's log."},
-    {"draining", 503, "door", "The door is shutting down; only health probes see this.", "Nothing: the balancer stops sending."},
+    {"starting", 503, "door", "The door has no complete route table yet.",
+     "Wait; if it lasts, look at /readyz and the controller's log."},
+    {"draining", 503, "door", "The door is shutting down; only health probes see this.",
+     "Nothing: the balancer stops sending."},
     {"healthy", 200, "door", "The answer to a load balancer's health probe.", "Nothing."},
-    {"no-route", 404, "client", "No route of this exposure serves this host and path.", "Check host, path and port; `blastdoor routes` lists what is served."},
-    {"refused", 503, "site", "An Ingress asks for this host and path but was refused; X-Blastdoor-Finding names the finding.", "Read /api/v1/findings or run `blastdoor check`."},
-    {"no-endpoints", 503, "site", "The route's upstream has no ready endpoint.", "Check that the Service's pods are ready."},
-    {"loop", 508, "site", "The request has already passed a door.", "Remove the upstream that points back at a Blastdoor."},
-    {"method-refused", 405, "client", "CONNECT, TRACE and TRACK are never forwarded.", "Use another method."},
-    {"bad-target", 400, "client", "The request target is not a path in an accepted form.", "Send a path without encoded slashes, backslashes, NUL or controls."},
-    {"bad-host", 400, "client", "Host is missing, malformed, or differs from the absolute URI.", "Send one valid Host."},
+    {"no-route", 404, "client", "No route of this exposure serves this host and path.",
+     "Check host, path and port; `blastdoor routes` lists what is served."},
+    {"refused", 503, "site",
+     "An Ingress asks for this host and path but was refused; X-Blastdoor-Finding names the "
+     "finding.",
+     "Read /api/v1/findings or run `blastdoor check`."},
+    {"no-endpoints", 503, "site", "The route's upstream has no ready endpoint.",
+     "Check that the Service's pods are ready."},
+    {"loop", 508, "site", "The request has already passed a door.",
+     "Remove the upstream that points back at a Blastdoor."},
+    {"method-refused", 405, "client", "CONNECT, TRACE and TRACK are never forwarded.",
+     "Use another method."},
+    {"bad-target", 400, "client", "The request target is not a path in an accepted form.",
+     "Send a path without encoded slashes, backslashes, NUL or controls."},
+    {"bad-host", 400, "client", "Host is missing, malformed, or differs from the absolute URI.",
+     "Send one valid Host."},
     {"redirect", 308, "site", "Plain http is redirected to https here.", "Follow the Location."},
-    {"bad-request", 400, "client", "The request is malformed, or its framing is in doubt.", "Send a strictly valid HTTP/1.1 request."},
-    {"uri-too-long", 414, "client", "The request line is above limits.requestLineMax.", "Shorten the URI, or raise the limit."},
-    {"head-too-large", 431, "client", "The request head is above a limit.", "Send fewer or smaller fields, or raise limits.requestHeadMax or requestFieldsMax."},
-    {"body-too-large", 413, "client", "The request body is above limits.requestBodyMax.", "Send less, or raise the limit."},
-    {"unsupported", 501, "client", "The request uses a transfer coding that is not supported.", "Use chunked, or a Content-Length."},
+    {"bad-request", 400, "client", "The request is malformed, or its framing is in doubt.",
+     "Send a strictly valid HTTP/1.1 request."},
+    {"uri-too-long", 414, "client", "The request line is above limits.requestLineMax.",
+     "Shorten the URI, or raise the limit."},
+    {"head-too-large", 431, "client", "The request head is above a limit.",
+     "Send fewer or smaller fields, or raise limits.requestHeadMax or requestFieldsMax."},
+    {"body-too-large", 413, "client", "The request body is above limits.requestBodyMax.",
+     "Send less, or raise the limit."},
+    {"unsupported", 501, "client", "The request uses a transfer coding that is not supported.",
+     "Use chunked, or a Content-Length."},
     {"version", 505, "client", "The HTTP version is neither 1.0 nor 1.1.", "Use HTTP/1.1."},
     {"expectation", 417, "client", "Expect holds something other than 100-continue.", "Remove it."},
-    {"client-timeout", 408, "client", "The request did not arrive in time.", "Send faster, or raise timeouts.requestHead or bodyIdle."},
-    {"connect-failed", 502, "upstream", "No connection to an endpoint could be made.", "Check that the pods listen on the Service's target port."},
-    {"upstream-timeout", 504, "upstream", "The upstream did not answer in time.", "Look at the application, or raise timeouts.responseHead."},
-    {"upstream-closed", 502, "upstream", "The upstream closed the connection before a complete response head.", "Look at the application's log."},
-    {"bad-response", 502, "upstream", "The upstream's response is malformed, or its framing is in doubt.", "Mend the application's response."},
-    {"response-too-large", 502, "upstream", "The upstream's response head is above limits.responseHeadMax; an ALB would refuse it.", "Send fewer or smaller response fields."},
+    {"client-timeout", 408, "client", "The request did not arrive in time.",
+     "Send faster, or raise timeouts.requestHead or bodyIdle."},
+    {"connect-failed", 502, "upstream", "No connection to an endpoint could be made.",
+     "Check that the pods listen on the Service's target port."},
+    {"upstream-timeout", 504, "upstream", "The upstream did not answer in time.",
+     "Look at the application, or raise timeouts.responseHead."},
+    {"upstream-closed", 502, "upstream",
+     "The upstream closed the connection before a complete response head.",
+     "Look at the application's log."},
+    {"bad-response", 502, "upstream",
+     "The upstream's response is malformed, or its framing is in doubt.",
+     "Mend the application's response."},
+    {"response-too-large", 502, "upstream",
+     "The upstream's response head is above limits.responseHeadMax; an ALB would refuse it.",
+     "Send fewer or smaller response fields."},
 }};
 
 void resolve_client(const Listener& listener, const Request& request, Decision& out) {
   const IpAddress& peer = request.peer.ip;
   out.client = peer;
   const auto& trusted = listener.facts.trusted_peers;
-  out.peer_trusted = std::any_of(trusted.begin(), trusted.end(), [&](const Cidr& c) { return c.contains(peer); });
+  out.peer_trusted =
+      std::any_of(trusted.begin(), trusted.end(), [&](const Cidr& c) { return c.contains(peer); });
   const http::Field* last = nullptr;
   for (const http::Field& field : *request.fields) {
-    // A balancer passes a client's X_Forwarded_For on, and it may stand behind its own X-Forwarded-For.
+    // A balancer passes a client's X_Forwarded_For on, and it may stand behind its own
+    // X-Forwarded-For.
     if (field.id == FieldName::x_forwarded_for && !http::is_look_alike(field)) last = &field;
     if (field.id == FieldName::x_forwarded_proto &&
         !ascii::equal_fold(field.value, model::name(listener.facts.public_scheme))) {
@@ -95,11 +122,14 @@ void follow_route(const model::Route& route, Decision& out) {
 
 }  // namespace
 
-const CauseInfo& info(Cause cause) { return kCauses[static_cast<std::size_t>(cause)]; }
+const CauseInfo& info(Cause cause) {
+  return kCauses[static_cast<std::size_t>(cause)];
+}
 
 bool last_forwarded_for(std::string_view value, IpAddress& out) {
   const std::size_t comma = value.rfind(',');
-  std::string_view entry = ascii::trim(comma == std::string_view::npos ? value : value.substr(comma + 1));
+  std::string_view entry =
+      ascii::trim(comma == std::string_view::npos ? value : value.substr(comma + 1));
   if (const auto ip = IpAddress::parse(entry)) {
     out = *ip;
     return true;
@@ -135,7 +165,9 @@ Decision decide(const Listener& listener, const Request& request, const DoorStat
   out.query = std::move(target->query);
   // A probe of another door, or of this one through a loop, is still only a probe.
   if (is_health_probe(listener, request, out)) {
-    out.cause = listener.table == nullptr ? Cause::starting : state.draining ? Cause::draining : Cause::healthy;
+    out.cause = listener.table == nullptr ? Cause::starting
+                : state.draining          ? Cause::draining
+                                          : Cause::healthy;
     return out;
   }
   if (http::find(*request.fields, FieldName::x_blastdoor_hop) != nullptr) {

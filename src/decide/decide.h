@@ -1,6 +1,6 @@
 #pragma once
-// decide/ answers: what becomes of this request? It is pure: the proxy executes a Decision, the admin API
-// and the command line print one.
+// decide/ answers: what becomes of this request? It is pure: the proxy executes a Decision, the
+// admin API and the command line print one.
 //
 //   table + request head + peer  ->  Decision: forward to an upstream, or an answer of our own
 
@@ -29,18 +29,42 @@ struct Listener {
 /// The request as the codec left it; views live as long as the message.
 struct Request {
   http::Method method = http::Method::other;
-  std::string_view target;       ///< Raw.
-  std::string_view host;         ///< The Host field, or :authority.
+  std::string_view target;  ///< Raw.
+  std::string_view host;    ///< The Host field, or :authority.
   const http::Fields* fields = nullptr;
   SocketAddress peer;
   SocketAddress local;
 };
 
-/// Why an answer is our own: a fixed vocabulary, sent as X-Blastdoor-Cause. docs/reference/causes.md.
+/// Why an answer is our own: a fixed vocabulary, sent as X-Blastdoor-Cause.
+/// docs/reference/causes.md.
 enum class Cause : std::uint8_t {
-  none, starting, draining, healthy, no_route, refused, no_endpoints, loop, method_refused, bad_target, bad_host,
-  redirect, bad_request, uri_too_long, head_too_large, body_too_large, unsupported, version, expectation, client_timeout,
-  connect_failed, upstream_timeout, upstream_closed, bad_response, response_too_large, count_
+  none,
+  starting,
+  draining,
+  healthy,
+  no_route,
+  refused,
+  no_endpoints,
+  loop,
+  method_refused,
+  bad_target,
+  bad_host,
+  redirect,
+  bad_request,
+  uri_too_long,
+  head_too_large,
+  body_too_large,
+  unsupported,
+  version,
+  expectation,
+  client_timeout,
+  connect_failed,
+  upstream_timeout,
+  upstream_closed,
+  bad_response,
+  response_too_large,
+  count_
 };
 struct CauseInfo {
   std::string_view name;  ///< kebab-case.
@@ -52,27 +76,30 @@ struct CauseInfo {
 [[nodiscard]] const CauseInfo& info(Cause cause);
 
 struct Decision {
-  Cause cause = Cause::none;         ///< None: forward. Otherwise answer with it.
+  Cause cause = Cause::none;  ///< None: forward. Otherwise answer with it.
   http::Authority authority;
-  std::string path;                  ///< Normal form: what was matched is what is forwarded.
-  std::string query;                 ///< With its `?`.
+  std::string path;                     ///< Normal form: what was matched is what is forwarded.
+  std::string query;                    ///< With its `?`.
   const model::Route* route = nullptr;  ///< Into the table; null if nothing matched.
-  std::string_view upstream;         ///< Key, when forwarding; a view into the table.
-  std::string_view refused_cause;    ///< Of a tombstone; a view into the table.
-  std::string location;              ///< Of a redirect.
-  IpAddress client;                  ///< The resolved client address.
+  std::string_view upstream;            ///< Key, when forwarding; a view into the table.
+  std::string_view refused_cause;       ///< Of a tombstone; a view into the table.
+  std::string location;                 ///< Of a redirect.
+  IpAddress client;                     ///< The resolved client address.
   bool peer_trusted = false;
-  bool forwarded_for_ignored = false;     ///< A peer that is not trusted sent X-Forwarded-For.
-  bool forwarded_proto_mismatch = false;  ///< A peer's X-Forwarded-Proto differs from the listener's fact.
+  bool forwarded_for_ignored = false;  ///< A peer that is not trusted sent X-Forwarded-For.
+  bool forwarded_proto_mismatch =
+      false;  ///< A peer's X-Forwarded-Proto differs from the listener's fact.
 };
 
 struct DoorState {
   bool draining = false;  ///< Health probes fail.
 };
 
-[[nodiscard]] Decision decide(const Listener& listener, const Request& request, const DoorState& state);
+[[nodiscard]] Decision decide(const Listener& listener, const Request& request,
+                              const DoorState& state);
 
-/// The last address of an X-Forwarded-For value: `ip`, `ip:port`, `[v6]`, `[v6]:port`. False if it is none of these.
+/// The last address of an X-Forwarded-For value: `ip`, `ip:port`, `[v6]`, `[v6]:port`. False if it
+/// is none of these.
 [[nodiscard]] bool last_forwarded_for(std::string_view value, IpAddress& out);
 
 }  // namespace bd::decide

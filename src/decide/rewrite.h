@@ -1,6 +1,7 @@
 #pragma once
-// Heads as they are sent on: regenerated from the parsed message, byte by byte, after everything that belongs to
-// one hop or claims an identity was taken out and the listener's own facts were put in.
+// Heads as they are sent on: regenerated from the parsed message, byte by byte, after everything
+// that belongs to one hop or claims an identity was taken out and the listener's own facts were put
+// in.
 
 #include <cstdint>
 #include <string>
@@ -34,9 +35,10 @@ struct ResponseRewrite {
   std::string_view reason;  ///< Empty: that of RFC 9110.
   const http::Fields* fields = nullptr;
   BodyFraming framing;
-  bool keep_content_length = false;  ///< HEAD, 304: Content-Length is passed on though no body follows.
-  bool close = false;                ///< Announce `Connection: close`.
-  bool http10_client = false;        ///< Announce `Connection: keep-alive` if it persists.
+  bool keep_content_length =
+      false;                   ///< HEAD, 304: Content-Length is passed on though no body follows.
+  bool close = false;          ///< Announce `Connection: close`.
+  bool http10_client = false;  ///< Announce `Connection: keep-alive` if it persists.
 };
 /// Appends the head of a response for the client.
 void append_response_head(std::string& out, const ResponseRewrite& response);

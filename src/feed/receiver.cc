@@ -122,11 +122,11 @@ Receiver::Step Receiver::begin(const pb::Frame& frame) {
   const std::string object = "Begin";
   if (epoch_ != 0) return Failure{object, "a second one"};
   if (frame.epoch() == 0) return Failure{object, "without an epoch"};
+  epoch_ = frame.epoch();  // A refusal, too, is told to whom it is for.
   if (frame.begin().version() != kProtocolVersion) return Failure{object, "of another version"};
   if (frame.begin().exposure() != exposure_) {
     return Failure{object, fmt::format("for {}; this is {}", frame.begin().exposure(), exposure_)};
   }
-  epoch_ = frame.epoch();
   changed_ = references_ = true;
   return std::nullopt;
 }

@@ -67,7 +67,8 @@ bool Stream::connect(rt::Reactor& reactor, const SocketAddress& to) {
   no_delay(fd.get());
   sockaddr_storage address;
   const socklen_t size = to_kernel(to, address);
-  if (::connect(fd.get(), reinterpret_cast<sockaddr*>(&address), size) != 0 && errno != EINPROGRESS) return false;
+  if (::connect(fd.get(), reinterpret_cast<sockaddr*>(&address), size) != 0 && errno != EINPROGRESS)
+    return false;
   if (!open(reactor, std::move(fd))) return false;
   handle_.writable = false;
   handle_.readable = false;
@@ -128,7 +129,9 @@ void Stream::reset() noexcept {
   close();
 }
 
-void Stream::shutdown_write() noexcept { ::shutdown(fd_.get(), SHUT_WR); }
+void Stream::shutdown_write() noexcept {
+  ::shutdown(fd_.get(), SHUT_WR);
+}
 
 SocketAddress peer_address(int fd) noexcept {
   sockaddr_storage address{};
@@ -147,7 +150,8 @@ SocketAddress local_address(int fd) noexcept {
 Accepted accept(int listener) noexcept {
   sockaddr_storage address{};
   socklen_t size = sizeof address;
-  const int fd = accept4(listener, reinterpret_cast<sockaddr*>(&address), &size, SOCK_NONBLOCK | SOCK_CLOEXEC);
+  const int fd =
+      accept4(listener, reinterpret_cast<sockaddr*>(&address), &size, SOCK_NONBLOCK | SOCK_CLOEXEC);
   if (fd < 0) return {UniqueFd{}, {}, errno};
   no_delay(fd);
   return {UniqueFd(fd), from_kernel(address), 0};
@@ -162,7 +166,8 @@ std::vector<IpAddress> interface_addresses() {
     const int family = entry->ifa_addr->sa_family;
     if (family != AF_INET && family != AF_INET6) continue;
     sockaddr_storage address{};
-    std::memcpy(&address, entry->ifa_addr, family == AF_INET ? sizeof(sockaddr_in) : sizeof(sockaddr_in6));
+    std::memcpy(&address, entry->ifa_addr,
+                family == AF_INET ? sizeof(sockaddr_in) : sizeof(sockaddr_in6));
     out.push_back(from_kernel(address).ip);
   }
   freeifaddrs(list);

@@ -14,10 +14,10 @@
 namespace bd::net {
 
 enum class Io : std::uint8_t {
-  ok,      ///< `bytes` > 0 were moved.
-  again,   ///< Wait for an event.
-  end,     ///< The peer finished sending (reads only).
-  error,   ///< Reset, broken pipe: the connection is dead.
+  ok,     ///< `bytes` > 0 were moved.
+  again,  ///< Wait for an event.
+  end,    ///< The peer finished sending (reads only).
+  error,  ///< Reset, broken pipe: the connection is dead.
 };
 struct IoResult {
   Io status = Io::again;
@@ -27,7 +27,8 @@ struct IoResult {
 /// A connected, or connecting, TCP socket in a reactor.
 class Stream {
  public:
-  /// Takes the descriptor (non-blocking). False if it can't be registered; the stream is then closed.
+  /// Takes the descriptor (non-blocking). False if it can't be registered; the stream is then
+  /// closed.
   bool open(rt::Reactor& reactor, UniqueFd fd);
   /// Starts to connect; finished() tells when handle().writable is set. False: refused at once.
   bool connect(rt::Reactor& reactor, const SocketAddress& to);
@@ -38,8 +39,8 @@ class Stream {
   [[nodiscard]] IoResult read(std::span<char> into) noexcept;
   [[nodiscard]] IoResult write(std::span<const iovec> from) noexcept;
 
-  void close() noexcept;             ///< In good order: FIN.
-  void reset() noexcept;             ///< RST: the peer must not mistake a broken message for a complete one.
+  void close() noexcept;  ///< In good order: FIN.
+  void reset() noexcept;  ///< RST: the peer must not mistake a broken message for a complete one.
   void shutdown_write() noexcept;
   [[nodiscard]] bool is_open() const noexcept { return static_cast<bool>(fd_); }
   [[nodiscard]] rt::Handle& handle() noexcept { return handle_; }

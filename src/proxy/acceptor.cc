@@ -1,6 +1,7 @@
 #include "proxy/acceptor.h"
 
 #include <cerrno>
+#include <limits>
 
 #include "base/check.h"
 #include "net/stream.h"
@@ -10,14 +11,15 @@ namespace bd::proxy {
 
 using namespace std::chrono_literals;
 
-Acceptor::Acceptor(Worker& worker, std::size_t listener, int fd) : worker_(worker), listener_(listener), fd_(fd) {
+Acceptor::Acceptor(Worker& worker, std::size_t listener, int fd)
+    : worker_(worker), listener_(listener), fd_(fd) {
   BD_ASSERT(handle_.attach(worker.reactor(), fd));
   handle_.set_sink(this);
 }
 
-void Acceptor::on_event() {
+void Acceptor::take(std::size_t at_most) {
   waiting_for_room_ = false;
-  for (int taken = 0; fd_ >= 0;) {
+  for (std::size_t taken = 0; fd_ >= 0;) {
     if (!worker_.has_room()) {
       if (!waiting_for_room_) worker_.stats().add(telemetry::Counter::limit_connections);
       waiting_for_room_ = true;
@@ -32,7 +34,7 @@ void Acceptor::on_event() {
       return;
     }
     worker_.accept(listener_, std::move(accepted.fd), accepted.peer);
-    if (++taken == 256) {  // Let the others have a turn.
+    if (++taken == at_most) {
       worker_.reactor().timers().arm(*this, worker_.reactor().now());
       return;
     }
@@ -44,7 +46,7 @@ void Acceptor::room_again() {
 }
 
 void Acceptor::drain() {
-  on_event();
+  take(std::numeric_limits<std::size_t>::max());
   handle_.detach();
   fd_ = -1;
 }

@@ -15,14 +15,17 @@ class Acceptor final : public rt::EventSink, public rt::Timer {
   ~Acceptor() = default;
 
   /// Takes connections until there are none, or no room; then tries again when there is room.
-  void on_event() override;
-  /// Takes what the kernel has accepted already, then leaves the socket. (The supervisor refuses new handshakes before.)
+  void on_event() override { take(kTurn); }
+  /// Takes what the kernel has accepted already, then leaves the socket. (The supervisor refuses
+  /// new handshakes before.)
   void drain();
   /// A session ended: there may be room again.
   void room_again();
 
  private:
-  void on_timer() override { on_event(); }
+  static constexpr std::size_t kTurn = 256;  // Then the others have a turn.
+  void take(std::size_t at_most);
+  void on_timer() override { take(kTurn); }
   Worker& worker_;
   std::size_t listener_;
   int fd_;

@@ -1,6 +1,7 @@
 #pragma once
-// Bytes on their way. Blocks of one size come from a LIFO list per worker, so that few, hot ones are used; a buffer
-// holds a block only while it holds bytes, so that an idle connection has none (invariant 14).
+// Bytes on their way. Blocks of one size come from a LIFO list per worker, so that few, hot ones
+// are used; a buffer holds a block only while it holds bytes, so that an idle connection has none
+// (invariant 14).
 
 #include <cstddef>
 #include <memory>
@@ -29,12 +30,14 @@ class Buffer {
   Buffer& operator=(const Buffer&) = delete;
   ~Buffer() { release(); }
 
-  [[nodiscard]] std::string_view bytes() const noexcept { return {block_.get() + begin_, end_ - begin_}; }
+  [[nodiscard]] std::string_view bytes() const noexcept {
+    return {block_.get() + begin_, end_ - begin_};
+  }
   [[nodiscard]] bool empty() const noexcept { return begin_ == end_; }
   [[nodiscard]] std::size_t size() const noexcept { return end_ - begin_; }
 
-  /// Room to read into, at least one byte, up to `total_max` bytes held in all; empty if that is reached. Bytes held
-  /// may move: views into them are void.
+  /// Room to read into, at least one byte, up to `total_max` bytes held in all; empty if that is
+  /// reached. Bytes held may move: views into them are void.
   [[nodiscard]] std::span<char> room(std::size_t total_max = model::kRelayBuffer);
   void filled(std::size_t n) noexcept { end_ += n; }
   void consume(std::size_t n) noexcept;

@@ -42,7 +42,8 @@ std::size_t complete_message(std::string_view bytes, bool head_only) {
   const std::size_t at = head.find("content-length: ");
   if (at == std::string::npos) return body;
   const std::size_t stop = head.find('\r', at);
-  const auto length = ascii::parse_decimal(std::string_view(head).substr(at + 16, stop == std::string::npos ? stop : stop - at - 16));
+  const auto length = ascii::parse_decimal(
+      std::string_view(head).substr(at + 16, stop == std::string::npos ? stop : stop - at - 16));
   return length && bytes.size() >= body + *length ? body + *length : 0;
 }
 
@@ -64,7 +65,9 @@ void Client::send(std::string_view bytes) {
   }
 }
 
-void Client::finish_sending() { shutdown(fd_.get(), SHUT_WR); }
+void Client::finish_sending() {
+  shutdown(fd_.get(), SHUT_WR);
+}
 
 std::string Client::receive_until(const std::function<bool(std::string_view)>& enough) {
   const auto deadline = std::chrono::steady_clock::now() + std::chrono::seconds(5);
@@ -97,7 +100,8 @@ std::string Client::response() {
   return all;
 }
 
-ScriptedUpstream::ScriptedUpstream(Script script) : script_(std::move(script)), listener_(listen_on_loopback(port_)) {
+ScriptedUpstream::ScriptedUpstream(Script script)
+    : script_(std::move(script)), listener_(listen_on_loopback(port_)) {
   acceptor_ = std::thread([this] {
     for (;;) {
       const int fd = accept4(listener_.get(), nullptr, nullptr, SOCK_CLOEXEC);
@@ -152,8 +156,32 @@ void ScriptedUpstream::serve(int fd) {
   }
 }
 
-TestDoor::TestDoor(const std::function<void(model::Listener&)>& facts) : listener_(listen_on_loopback(port_)) {
-  door.exposure = model::make_exposure("internal-http", model::Side::internal, model::Scheme::http, port_);
+ManualUpstream::ManualUpstream() : listener_(listen_on_loopback(port_)) {}
+
+Client ManualUpstream::accept() const {
+  pollfd waiting{listener_.get(), POLLIN, 0};
+  BD_ASSERT(poll(&waiting, 1, 5000) == 1);
+  return Client(UniqueFd(accept4(listener_.get(), nullptr, nullptr, SOCK_CLOEXEC)));
+}
+
+void ManualUpstream::stop_listening() {
+  BD_ASSERT(listen(listener_.get(), 0) == 0);
+  sockaddr_in address{};
+  address.sin_family = AF_INET;
+  address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+  address.sin_port = htons(port_);
+  for (int i = 0; i < 4; ++i) {
+    queued_.emplace_back(socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
+    const int started =
+        connect(queued_.back().get(), reinterpret_cast<sockaddr*>(&address), sizeof address);
+    BD_ASSERT(started == 0 || errno == EINPROGRESS);
+  }
+}
+
+TestDoor::TestDoor(const std::function<void(model::Listener&)>& facts)
+    : listener_(listen_on_loopback(port_)) {
+  door.exposure =
+      model::make_exposure("internal-http", model::Side::internal, model::Scheme::http, port_);
   if (facts) facts(door.exposure.listeners.front());
   door.allow_loopback = true;
   const UniqueFd memory(telemetry::create_stats_memfd("test"));
@@ -193,7 +221,9 @@ void TestDoor::route(const std::string& host, const std::vector<std::uint16_t>& 
   apply();
 }
 
-void TestDoor::apply() { server_->apply(std::make_shared<snapshot::Door>(door), ++generation_); }
+void TestDoor::apply() {
+  server_->apply(std::make_shared<snapshot::Door>(door), ++generation_);
+}
 
 bool eventually(const std::function<bool()>& condition) {
   const auto deadline = std::chrono::steady_clock::now() + std::chrono::seconds(5);

@@ -1,5 +1,6 @@
 #pragma once
-// For tests only: a door with real sockets, an upstream that follows a script, a client that sends raw bytes.
+// For tests only: a door with real sockets, an upstream that follows a script, a client that sends
+// raw bytes.
 
 #include <atomic>
 #include <functional>
@@ -19,13 +20,16 @@ namespace bd::proxy::testing {
 class Client {
  public:
   explicit Client(std::uint16_t port);
+  explicit Client(UniqueFd connected) : fd_(std::move(connected)) {}
   void send(std::string_view bytes);
   /// Reads until `enough` says so, or the peer closes, or the bound passes.
   std::string receive_until(const std::function<bool(std::string_view)>& enough);
   /// One response with a Content-Length or chunked body, or what came until the close.
   std::string response();
   /// Everything until the close.
-  std::string rest() { return receive_until([](std::string_view) { return false; }); }
+  std::string rest() {
+    return receive_until([](std::string_view) { return false; });
+  }
   [[nodiscard]] bool was_reset() const { return reset_; }
   [[nodiscard]] bool at_end() const { return end_; }
   void finish_sending();
@@ -37,8 +41,8 @@ class Client {
   bool end_ = false;
 };
 
-/// What an upstream does with one request on one connection: gets the bytes of head and body, returns the bytes of
-/// the answer. `close` is set to end the connection after it.
+/// What an upstream does with one request on one connection: gets the bytes of head and body,
+/// returns the bytes of the answer. `close` is set to end the connection after it.
 using Script = std::function<std::string(const std::string& request, bool& close)>;
 
 /// Listens on a port of loopback; one thread per connection.
@@ -63,6 +67,22 @@ class ScriptedUpstream {
   std::thread acceptor_;
 };
 
+/// Listens, and leaves what happens on a connection to the test. One that is not accepted takes
+/// some bytes, and answers nothing.
+class ManualUpstream {
+ public:
+  ManualUpstream();
+  [[nodiscard]] std::uint16_t port() const { return port_; }
+  [[nodiscard]] Client accept() const;
+  /// Fills the accept queue, so that a connect gets no answer.
+  void stop_listening();
+
+ private:
+  std::uint16_t port_ = 0;
+  UniqueFd listener_;
+  std::vector<UniqueFd> queued_;
+};
+
 /// A door of one listener on a port of loopback.
 class TestDoor {
  public:
@@ -71,6 +91,7 @@ class TestDoor {
   [[nodiscard]] std::uint16_t port() const { return port_; }
   [[nodiscard]] Server& server() { return *server_; }
   [[nodiscard]] std::uint64_t counter(telemetry::Counter counter) const;
+  [[nodiscard]] const telemetry::WorkerStats& stats() const { return stats_->workers[0]; }
   /// Serves `host` with one prefix route `/` to the upstreams' ports.
   void route(const std::string& host, const std::vector<std::uint16_t>& ports);
   void put(const model::VirtualHost& host);

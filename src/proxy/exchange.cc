@@ -14,14 +14,22 @@ namespace {
 
 Cause cause_of(const Error& error) {
   switch (error.code) {
-    case Error::Code::uri_too_long: return Cause::uri_too_long;
-    case Error::Code::head_too_large: return Cause::head_too_large;
-    case Error::Code::unsupported: return Cause::unsupported;
-    case Error::Code::version: return Cause::version;
-    case Error::Code::expectation: return Cause::expectation;
-    case Error::Code::response_too_large: return Cause::response_too_large;
-    case Error::Code::bad_response: return Cause::bad_response;
-    default: return error.party == Party::upstream ? Cause::bad_response : Cause::bad_request;
+    case Error::Code::uri_too_long:
+      return Cause::uri_too_long;
+    case Error::Code::head_too_large:
+      return Cause::head_too_large;
+    case Error::Code::unsupported:
+      return Cause::unsupported;
+    case Error::Code::version:
+      return Cause::version;
+    case Error::Code::expectation:
+      return Cause::expectation;
+    case Error::Code::response_too_large:
+      return Cause::response_too_large;
+    case Error::Code::bad_response:
+      return Cause::bad_response;
+    default:
+      return error.party == Party::upstream ? Cause::bad_response : Cause::bad_request;
   }
 }
 
@@ -29,7 +37,9 @@ http1::HeadLimits head_limits(const model::Limits& limits) {
   return {limits.request_line_max, limits.request_head_max, limits.request_fields_max};
 }
 
-bool wants_body(const http1::RequestHead& head) { return head.body.kind != http1::Framing::Kind::none; }
+bool wants_body(const http1::RequestHead& head) {
+  return head.body.kind != http1::Framing::Kind::none;
+}
 
 }  // namespace
 
@@ -71,7 +81,8 @@ rt::Task<Outcome> Exchange::run() {
     co_return outcome;
   }
   count(Counter::requests);
-  const decide::Request request{request_.method, request_.target, request_.host, &request_.fields, session_.peer, {}};
+  const decide::Request request{request_.method,  request_.target, request_.host,
+                                &request_.fields, session_.peer,   {}};
   decision_ = decide::decide(*listener_, request, worker_.state());
   id_ = decide::RequestId::make(worker_.random(), worker_.random());
   if (decision_.forwarded_for_ignored) count(Counter::forwarded_for_ignored);
@@ -85,7 +96,8 @@ rt::Task<Outcome> Exchange::run() {
   co_return outcome;
 }
 
-/// Reads until the head is complete. Cause::none: request_ holds it, and its bytes stay in session_.in.
+/// Reads until the head is complete. Cause::none: request_ holds it, and its bytes stay in
+/// session_.in.
 rt::Task<Cause> Exchange::read_head() {
   const model::Limits& limits = listener_->facts.limits;
   http1::RequestParser parser(head_limits(limits));
@@ -141,21 +153,39 @@ namespace {
 
 Counter counter_of(Cause cause) {
   switch (cause) {
-    case Cause::healthy: case Cause::draining: return Counter::health_probes;
-    case Cause::starting: return Counter::before_table;
-    case Cause::no_route: return Counter::no_route;
-    case Cause::no_endpoints: return Counter::no_endpoints;
-    case Cause::refused: return Counter::refused_routes;
-    case Cause::redirect: return Counter::redirects;
-    case Cause::loop: return Counter::loops;
-    case Cause::body_too_large: return Counter::limit_body;
-    case Cause::upstream_timeout: return Counter::timeouts_upstream;
-    case Cause::client_timeout: return Counter::timeouts_downstream;
-    case Cause::connect_failed: return Counter::upstream_connect_failures;
-    case Cause::upstream_closed: return Counter::upstream_resets;
-    case Cause::bad_response: case Cause::response_too_large: return Counter::upstream_bad_responses;
-    case Cause::uri_too_long: case Cause::head_too_large: return Counter::head_too_large;
-    default: return Counter::bad_requests;
+    case Cause::healthy:
+    case Cause::draining:
+      return Counter::health_probes;
+    case Cause::starting:
+      return Counter::before_table;
+    case Cause::no_route:
+      return Counter::no_route;
+    case Cause::no_endpoints:
+      return Counter::no_endpoints;
+    case Cause::refused:
+      return Counter::refused_routes;
+    case Cause::redirect:
+      return Counter::redirects;
+    case Cause::loop:
+      return Counter::loops;
+    case Cause::body_too_large:
+      return Counter::limit_body;
+    case Cause::upstream_timeout:
+      return Counter::timeouts_upstream;
+    case Cause::client_timeout:
+      return Counter::timeouts_downstream;
+    case Cause::connect_failed:
+      return Counter::upstream_connect_failures;
+    case Cause::upstream_closed:
+      return Counter::upstream_resets;
+    case Cause::bad_response:
+    case Cause::response_too_large:
+      return Counter::upstream_bad_responses;
+    case Cause::uri_too_long:
+    case Cause::head_too_large:
+      return Counter::head_too_large;
+    default:
+      return Counter::bad_requests;
   }
 }
 
@@ -175,7 +205,8 @@ rt::Task<Outcome> Exchange::answer(Cause cause) {
   own.close = !client_persists_ || body_is_left || dangerous || worker_.closing();
   own.http10_client = client_is_http10_;
   count(counter_of(cause));
-  const std::string response = respond(own);
+  // An interim response that stands half written is finished first.
+  const std::string response = std::exchange(interim_left_, {}) + respond(own);
   count_status(decide::info(cause).status);
   const bool written = co_await write_all(response);
   if (!written) co_return Outcome::reset;
@@ -196,16 +227,20 @@ void Exchange::prepare_upstream_head() {
   }
   std::string head;
   head.reserve(head_size_ + 512);
-  const decide::Request request{request_.method, request_.target, request_.host, &request_.fields, session_.peer, {}};
-  decide::append_request_head(head, *listener_, request, request_.method_text, decision_, framing, id_);
+  const decide::Request request{request_.method,  request_.target, request_.host,
+                                &request_.fields, session_.peer,   {}};
+  decide::append_request_head(head, *listener_, request, request_.method_text, decision_, framing,
+                              id_);
   session_.in.consume(head_size_);  // Views into the request's head end here.
   request_.fields.clear();
-  request_pump_.start(std::move(head), request_.body, out, listener_->facts.limits.request_body_max);
+  request_pump_.start(std::move(head), request_.body, out,
+                      listener_->facts.limits.request_body_max);
 }
 
 rt::Task<Outcome> Exchange::forward() {
   const std::uint64_t body_max = listener_->facts.limits.request_body_max;
-  const bool too_large = body_max != 0 && request_.body.kind == http1::Framing::Kind::length && request_.body.length > body_max;
+  const bool too_large = body_max != 0 && request_.body.kind == http1::Framing::Kind::length &&
+                         request_.body.length > body_max;
   prepare_upstream_head();
   if (too_large) {
     const Outcome outcome = co_await answer(Cause::body_too_large);
@@ -236,14 +271,16 @@ rt::Task<Outcome> Exchange::forward() {
 }
 
 rt::Task<Exchange::Attempt> Exchange::attempt(upstream::Endpoint& endpoint, Use use) {
-  // A request that can be sent twice needs no look at the pooled connection first: a stale one costs a retry.
+  // A request that can be sent twice needs no look at the pooled connection first: a stale one
+  // costs a retry.
   const bool can_repeat = is_idempotent_ && !request_pump_.has_body();
   using Check = upstream::Endpoint::Check;
   if (use == Use::pool) connection_ = endpoint.take_idle(can_repeat ? Check::events : Check::probe);
   if (connection_ == nullptr) {
     const Cause failed = co_await connect(endpoint);
     if (failed != Cause::none) {
-      const auto kind = failed == Cause::connect_failed ? Attempt::Kind::again : Attempt::Kind::failed;
+      const auto kind =
+          failed == Cause::connect_failed ? Attempt::Kind::again : Attempt::Kind::failed;
       co_return Attempt{kind, failed, Outcome::close};
     }
   } else {

@@ -1,5 +1,6 @@
 #pragma once
-// One request and its response. Every early exit is a Cause, and respond.cc alone turns one into a response.
+// One request and its response. Every early exit is a Cause, and respond.cc alone turns one into a
+// response.
 
 #include <memory>
 #include <optional>
@@ -81,14 +82,15 @@ class Exchange {
   std::optional<Pump> response_pump_;
   http1::ResponseHead response_;
   rt::Instant last_progress_;
-  bool client_persists_ = false;     // As far as the request says.
+  rt::Instant answer_awaited_since_;  // The request was sent then, or an interim response came.
+  bool client_persists_ = false;      // As far as the request says.
   bool client_is_http10_ = false;
   bool is_head_ = false;
   bool is_idempotent_ = false;
-  bool response_reusable_ = false;   // The upstream's connection survives this response.
-  bool closing_ = false;             // `Connection: close` was announced.
+  bool response_reusable_ = false;  // The upstream's connection survives this response.
+  bool closing_ = false;            // `Connection: close` was announced.
   std::uint32_t interim_count_ = 0;
-  std::string interim_left_;         // Of an interim response that the client was too slow to take.
+  std::string interim_left_;  // Of an interim response that the client was too slow to take.
 };
 
 }  // namespace bd::proxy

@@ -8,7 +8,8 @@ using http1::Framing;
 
 namespace {
 constexpr int kRoundsPerStep = 16;  // Of one buffer each.
-}
+constexpr int kWritesPerStep = 32;
+}  // namespace
 
 void Pump::start(std::string head, Framing body, Out out, std::uint64_t body_max) {
   head_ = std::move(head);
@@ -47,14 +48,18 @@ void Pump::finish_body() {
   }
 }
 
-/// Takes the next run of body out of the buffer. False: more bytes are needed, or the framing is broken.
+/// Takes the next run of body out of the buffer. False: more bytes are needed, or the framing is
+/// broken.
 bool Pump::decode() {
   if (framing_.kind == Framing::Kind::chunked) return decode_chunks();
   const std::string_view bytes = buffer_.bytes();
   const bool counted = framing_.kind == Framing::Kind::length;
-  const std::size_t n = counted ? static_cast<std::size_t>(std::min<std::uint64_t>(bytes.size(), left_)) : bytes.size();
+  const std::size_t n = counted
+                            ? static_cast<std::size_t>(std::min<std::uint64_t>(bytes.size(), left_))
+                            : bytes.size();
   if (n == 0) return false;
   take_data(bytes.substr(0, n), n);
+  if (state_ != State::moving) return false;
   left_ -= counted ? n : 0;
   if (counted && left_ == 0) finish_body();
   return true;
@@ -74,6 +79,7 @@ bool Pump::decode_chunks() {
       buffer_.consume(step->consumed);
     } else {
       take_data(step->data, step->consumed);
+      if (state_ != State::moving) return false;
       take_chunked_end();
     }
     if (step->done) finish_body();
@@ -88,7 +94,8 @@ void Pump::take_chunked_end() {
   if (!rest.starts_with(end)) return;
   while (!decoded_) {
     const auto step = chunks_->next(rest);
-    if (!step || step->consumed == 0) return;  // Not the end after all: the next call says what it is.
+    if (!step || step->consumed == 0)
+      return;  // Not the end after all: the next call says what it is.
     rest.remove_prefix(step->consumed);
     consume_ += step->consumed;
     if (step->done) finish_body();
@@ -157,7 +164,7 @@ bool Pump::flush(net::Stream& sink) {
 
 bool Pump::step(net::Stream& sink) {
   bool moved = false;
-  for (int rounds = 0; state_ == State::moving;) {
+  for (int rounds = 0, writes = 0; state_ == State::moving;) {
     const bool queued = !data_.empty() || !tail_.empty();
     if (!decoded_ && !queued && decode()) {
       moved = true;
@@ -166,9 +173,12 @@ bool Pump::step(net::Stream& sink) {
     if (state_ != State::moving) return true;
     if (flush(sink)) {
       moved = true;
+      // Chunks of one byte each cost a write each: writes count too.
+      if (++writes > kWritesPerStep) return true;
       continue;
     }
-    const bool pending = head_sent_ < head_.size() || line_sent_ < line_size_ || !data_.empty() || !tail_.empty();
+    const bool pending =
+        head_sent_ < head_.size() || line_sent_ < line_size_ || !data_.empty() || !tail_.empty();
     if (pending) return moved;
     buffer_.release_if_empty();
     if (decoded_ && end_written_) {

@@ -1,5 +1,5 @@
-// The part of an Exchange in which both sides are connected: request and response move at the same time, each as
-// far as its source gives and its sink takes, and one wait watches both connections.
+// The part of an Exchange in which both sides are connected: request and response move at the same
+// time, each as far as its source gives and its sink takes, and one wait watches both connections.
 
 #include <utility>
 
@@ -34,7 +34,8 @@ rt::Task<Exchange::Attempt> Exchange::relay(upstream::Endpoint& endpoint) {
     if (!end && !response_pump_) end = step_response_head(moved);
     if (!end && response_pump_) end = step_response_body(moved);
     if (end) co_return *end;
-    if (response_pump_ && response_pump_->state() == Pump::State::done) co_return finish_response(endpoint);
+    if (response_pump_ && response_pump_->state() == Pump::State::done)
+      co_return finish_response(endpoint);
     if (moved) {
       last_progress_ = now();
       if (++rounds % 4 == 0) co_await session_.waiter.yield();
@@ -51,10 +52,13 @@ rt::Task<Exchange::Attempt> Exchange::relay(upstream::Endpoint& endpoint) {
 
 rt::Instant Exchange::deadline() const {
   const bool waits_for_answer = !response_pump_ && request_pump_.state() != Pump::State::moving;
-  return last_progress_ + (waits_for_answer ? timeouts_.response_head : timeouts_.body_idle);
+  // The head has one bound as a whole: a head that drips in is as late as none.
+  return waits_for_answer ? answer_awaited_since_ + timeouts_.response_head
+                          : last_progress_ + timeouts_.body_idle;
 }
 
-/// Before the response's head an answer of our own is possible; after it the client must see a broken message.
+/// Before the response's head an answer of our own is possible; after it the client must see a
+/// broken message.
 Exchange::Attempt Exchange::fail_attempt(Cause cause) {
   if (response_pump_) return {Attempt::Kind::finished, Cause::none, Outcome::reset};
   return {Attempt::Kind::failed, cause, Outcome::close};
@@ -63,7 +67,8 @@ Exchange::Attempt Exchange::fail_attempt(Cause cause) {
 Exchange::Attempt Exchange::timed_out() {
   const bool client_is_slow = request_pump_.state() == Pump::State::moving &&
                               connection_->stream.handle().writable && !request_pump_.body_read();
-  if (response_pump_) count(client_.handle().writable ? Counter::timeouts_upstream : Counter::timeouts_downstream);
+  if (response_pump_)
+    count(client_.handle().writable ? Counter::timeouts_upstream : Counter::timeouts_downstream);
   return fail_attempt(client_is_slow ? Cause::client_timeout : Cause::upstream_timeout);
 }
 
@@ -72,6 +77,7 @@ std::optional<Exchange::Attempt> Exchange::step_request(bool& moved) {
   const std::uint64_t received = request_pump_.received();
   moved |= request_pump_.step(connection_->stream);
   count(Counter::request_bytes, request_pump_.received() - received);
+  answer_awaited_since_ = now();
   switch (request_pump_.state()) {
     case Pump::State::moving:
     case Pump::State::done:
@@ -81,11 +87,12 @@ std::optional<Exchange::Attempt> Exchange::step_request(bool& moved) {
       count(Counter::client_aborts);
       return Attempt{Attempt::Kind::finished, Cause::none, Outcome::reset};
     case Pump::State::sink_error:
-      // The upstream takes no more, but may have answered already; if not, reading its side says so.
+      // The upstream takes no more, but may have answered already; if not, reading its side says
+      // so.
       connection_->stream.handle().readable = true;
       return std::nullopt;
     case Pump::State::bad_framing:
-      count(Counter::bad_requests);
+      if (response_pump_) count(Counter::bad_requests);  // An answer of ours is counted by itself.
       return fail_attempt(Cause::bad_request);
     case Pump::State::too_large:
       return fail_attempt(Cause::body_too_large);
@@ -96,7 +103,8 @@ std::optional<Exchange::Attempt> Exchange::step_request(bool& moved) {
 /// The upstream's connection ended before a complete response head.
 std::optional<Exchange::Attempt> Exchange::upstream_lost() {
   const bool unsent = !request_pump_.sent_anything();
-  const bool stale = connection_->reused && from_upstream_.empty() && interim_count_ == 0 && is_idempotent_;
+  const bool stale =
+      connection_->reused && from_upstream_.empty() && interim_count_ == 0 && is_idempotent_;
   if (unsent || (stale && !request_pump_.has_body())) {
     return Attempt{Attempt::Kind::again, Cause::upstream_closed, Outcome::close};
   }
@@ -111,13 +119,16 @@ std::optional<Exchange::Attempt> Exchange::step_response_head(bool& moved) {
     const net::IoResult got = upstream.read(room);
     if (got.status == net::Io::again) break;
     if (got.status != net::Io::ok) return upstream_lost();
+    // Bytes from before the request answer nothing: servers say 408 on a connection they close.
+    if (!request_pump_.sent_anything()) return upstream_lost();
     from_upstream_.filled(got.bytes);
     moved = true;
     for (;;) {
       const auto size = response_parser_->parse(from_upstream_.bytes(), request_.method, response_);
       if (!size) {
-        return fail_attempt(size.error().code == Error::Code::response_too_large ? Cause::response_too_large
-                                                                                : Cause::bad_response);
+        return fail_attempt(size.error().code == Error::Code::response_too_large
+                                ? Cause::response_too_large
+                                : Cause::bad_response);
       }
       if (!*size) break;
       if (response_.status >= 200) {
@@ -130,6 +141,7 @@ std::optional<Exchange::Attempt> Exchange::step_response_head(bool& moved) {
         return fail_attempt(Cause::bad_response);
       }
       forward_interim();
+      answer_awaited_since_ = now();
       from_upstream_.consume(**size);
       response_parser_->reset();
       if (from_upstream_.empty()) break;
@@ -144,6 +156,7 @@ void Exchange::forward_interim() {
   if (client_is_http10_ || response_.status == 100) return;
   decide::ResponseRewrite rewrite;
   rewrite.status = response_.status;
+  rewrite.reason = response_.reason;
   rewrite.fields = &response_.fields;
   decide::append_response_head(interim_left_, rewrite);
   count(Counter::responses_1xx);
@@ -161,7 +174,7 @@ void Exchange::start_response() {
   Pump::Out out = Pump::Out::none;
   const bool bodiless = is_head_ || response_.status == 204 || response_.status == 304;
   rewrite.keep_content_length = bodiless && response_.status != 204;
-  closing_ = !client_persists_ || worker_.closing() || request_pump_.state() == Pump::State::moving;
+  closing_ = !client_persists_ || worker_.closing() || request_pump_.state() != Pump::State::done;
   if (response_.body.kind == Kind::length) {
     rewrite.framing = {decide::BodyFraming::Kind::length, response_.body.length};
     out = Pump::Out::raw;

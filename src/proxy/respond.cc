@@ -19,8 +19,8 @@ std::string http_date() {
   const std::time_t now = std::time(nullptr);
   std::tm utc{};
   gmtime_r(&now, &utc);
-  return fmt::format("{}, {:02} {} {} {:02}:{:02}:{:02} GMT", days[utc.tm_wday], utc.tm_mday, months[utc.tm_mon],
-                     utc.tm_year + 1900, utc.tm_hour, utc.tm_min, utc.tm_sec);
+  return fmt::format("{}, {:02} {} {} {:02}:{:02}:{:02} GMT", days[utc.tm_wday], utc.tm_mday,
+                     months[utc.tm_mon], utc.tm_year + 1900, utc.tm_hour, utc.tm_min, utc.tm_sec);
 }
 
 std::string body_of(const OwnAnswer& answer, const decide::CauseInfo& cause) {
@@ -37,8 +37,9 @@ std::string respond(const OwnAnswer& answer) {
   const decide::CauseInfo& cause = decide::info(answer.cause);
   const std::string body = body_of(answer, cause);
   std::string out = fmt::format(
-      "HTTP/1.1 {} {}\r\nDate: {}\r\nContent-Type: text/plain; charset=utf-8\r\nContent-Length: {}\r\n", cause.status,
-      http::reason_phrase(cause.status), http_date(), body.size());
+      "HTTP/1.1 {} {}\r\nDate: {}\r\nContent-Type: text/plain; charset=utf-8\r\nContent-Length: "
+      "{}\r\n",
+      cause.status, http::reason_phrase(cause.status), http_date(), body.size());
   out += fmt::format("Cache-Control: no-store\r\nX-Blastdoor-Cause: {}\r\n", cause.name);
   if (answer.id != nullptr) out += fmt::format("X-Request-Id: {}\r\n", answer.id->view());
   if (!answer.location.empty()) out += fmt::format("Location: {}\r\n", answer.location);

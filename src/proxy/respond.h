@@ -13,7 +13,7 @@ struct OwnAnswer {
   std::string_view location;  ///< Of a redirect.
   std::string_view finding;   ///< Of a tombstone.
   const decide::RequestId* id = nullptr;
-  bool head_only = false;     ///< HEAD: the length of the body, but no body.
+  bool head_only = false;  ///< HEAD: the length of the body, but no body.
   bool close = true;
   bool http10_client = false;
 };

@@ -20,17 +20,12 @@ class ThreadedServer final : public Server {
         BD_ASSERT(entry.fds.size() == options_.workers);
         sockets.push_back({entry.listener, entry.fds[i]});
       }
-      workers_.push_back(std::make_unique<Worker>(options_.exposure, std::move(sockets), options_.stats->workers[i]));
+      workers_.push_back(std::make_unique<Worker>(options_.exposure, std::move(sockets),
+                                                  options_.stats->workers[i], options_.workers));
     }
     if (options_.door != nullptr) {
       tables_ = compile(*options_.door);
       door_ = options_.door;
-      for (auto& worker : workers_) worker->apply(door_, tables_);
-      publish(options_.generation);
-    }
-    if (options_.door) {
-      tables_ = compile(*options_.door);
-      door_ = std::move(options_.door);
       for (auto& worker : workers_) worker->apply(door_, tables_);
       publish(options_.generation);
     }
@@ -88,13 +83,15 @@ class ThreadedServer final : public Server {
     Tables out;
     for (auto& [listener, list] : hosts) {
       const auto old = tables_.find(listener);
-      out[listener] = old != tables_.end() && is_same(*door_, door, listener) ? old->second
-                                                                             : route::Table::compile(std::move(list));
+      out[listener] = old != tables_.end() && is_same(*door_, door, listener)
+                          ? old->second
+                          : route::Table::compile(std::move(list));
     }
     return out;
   }
 
-  static bool is_same(const snapshot::Door& before, const snapshot::Door& after, const std::string& listener) {
+  static bool is_same(const snapshot::Door& before, const snapshot::Door& after,
+                      const std::string& listener) {
     const auto list_of = [&](const snapshot::Door& door) {
       std::vector<const model::VirtualHost*> out;
       for (const auto& [key, host] : door.hosts) {

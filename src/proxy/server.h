@@ -1,6 +1,6 @@
 #pragma once
-// The data plane of one door: its workers, each a thread with a reactor, its own listening sockets and pools.
-// The door process (app/) makes one Server, hands it tables, and drains it.
+// The data plane of one door: its workers, each a thread with a reactor, its own listening sockets
+// and pools. The door process (app/) makes one Server, hands it tables, and drains it.
 
 #include <cstdint>
 #include <functional>
@@ -24,8 +24,8 @@ struct ServerOptions {
   unsigned workers = 1;
   std::vector<ListenSockets> sockets;
   telemetry::DoorStats* stats = nullptr;
-  /// Served from the first connection on: after a crash clients wait in the accept queue for the table, not
-  /// for a 503. Null: `starting` until apply().
+  /// Served from the first connection on: after a crash clients wait in the accept queue for the
+  /// table, not for a 503. Null: `starting` until apply().
   std::shared_ptr<const snapshot::Door> door = nullptr;
   std::uint64_t generation = 0;
 };
@@ -36,14 +36,14 @@ class Server {
   static std::unique_ptr<Server> start(ServerOptions options);
   virtual ~Server() = default;  ///< Stops at once.
 
-  /// Swaps the table of every worker; returns when all have it. Pools, health and balancer state of unchanged
-  /// upstreams stay. Called from the door's main thread only.
+  /// Swaps the table of every worker; returns when all have it. Pools, health and balancer state of
+  /// unchanged upstreams stay. Called from the door's main thread only.
   virtual void apply(std::shared_ptr<const snapshot::Door> door, std::uint64_t generation) = 0;
 
   /// Stops nothing yet: health probes answer 503, requests are served as before.
   virtual void fail_probes() = 0;
-  /// Drains the accept queues, stops accepting, announces `Connection: close`, closes idle connections; `done`
-  /// is called on a worker's thread when nothing is in flight any more.
+  /// Drains the accept queues, stops accepting, announces `Connection: close`, closes idle
+  /// connections; `done` is called on a worker's thread when nothing is in flight any more.
   virtual void drain(std::function<void()> done) = 0;
 };
 

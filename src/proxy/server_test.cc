@@ -15,23 +15,32 @@ using testing::ScriptedUpstream;
 using testing::TestDoor;
 
 std::string ok(std::string_view body) {
-  return fmt::format("HTTP/1.1 200 OK\r\nContent-Length: {}\r\nX-App: yes\r\n\r\n{}", body.size(), body);
+  return fmt::format("HTTP/1.1 200 OK\r\nContent-Length: {}\r\nX-App: yes\r\n\r\n{}", body.size(),
+                     body);
 }
 
 std::string get(std::string_view path, std::string_view more = "") {
   return fmt::format("GET {} HTTP/1.1\r\nHost: a.test\r\n{}\r\n", path, more);
 }
 
-bool contains(std::string_view text, std::string_view part) { return text.find(part) != std::string_view::npos; }
+bool contains(std::string_view text, std::string_view part) {
+  return text.find(part) != std::string_view::npos;
+}
 
 TEST(Door, ForwardsWhatWasMatchedAndAddsTheListenersFacts) {
   ScriptedUpstream upstream([](const std::string&, bool&) { return ok("hello"); });
-  TestDoor door([](model::Listener& l) { l.public_scheme = model::Scheme::https; l.public_port = 443; });
+  TestDoor door([](model::Listener& l) {
+    l.public_scheme = model::Scheme::https;
+    l.public_port = 443;
+  });
   door.route("a.test", {upstream.port()});
   Client client(door.port());
-  client.send("GET http://A.TEST:8443/x/./%7ey?q=1 HTTP/1.1\r\nHost: a.test.:8443\r\nX-Forwarded-For: 6.6.6.6\r\n"
-              "X_Forwarded_Proto: http\r\nX-Forwarded-Host: evil\r\nForwarded: for=x\r\nConnection: Cookie\r\n"
-              "Cookie: c=1\r\nX-Amzn-Oidc-Identity: root\r\nX-Request-Id: mine\r\n\r\n");
+  client.send(
+      "GET http://A.TEST:8443/x/./%7ey?q=1 HTTP/1.1\r\nHost: a.test.:8443\r\nX-Forwarded-For: "
+      "6.6.6.6\r\n"
+      "X_Forwarded_Proto: http\r\nX-Forwarded-Host: evil\r\nForwarded: for=x\r\nConnection: "
+      "Cookie\r\n"
+      "Cookie: c=1\r\nX-Amzn-Oidc-Identity: root\r\nX-Request-Id: mine\r\n\r\n");
   const std::string response = client.response();
   EXPECT_TRUE(response.starts_with("HTTP/1.1 200 OK\r\n")) << response;
   EXPECT_TRUE(contains(response, "X-App: yes"));
@@ -44,7 +53,8 @@ TEST(Door, ForwardsWhatWasMatchedAndAddsTheListenersFacts) {
   EXPECT_TRUE(contains(seen, "X-Forwarded-Host: a.test:8443\r\n"));
   EXPECT_TRUE(contains(seen, "X-Blastdoor-Hop: 1\r\n"));
   EXPECT_TRUE(contains(seen, "Cookie: c=1\r\n"));
-  for (const char* gone : {"6.6.6.6", "X_Forwarded", "evil", "for=x", "Connection", "root", "mine"}) {
+  for (const char* gone :
+       {"6.6.6.6", "X_Forwarded", "evil", "for=x", "Connection", "root", "mine"}) {
     EXPECT_FALSE(contains(seen, gone)) << gone;
   }
   EXPECT_EQ(door.counter(Counter::forwarded_for_ignored), 1U);
@@ -64,12 +74,14 @@ TEST(Door, TrustsTheLastForwardedForOfATrustedPeer) {
 }
 
 TEST(Door, KeepsBothConnectionsAndAnswersPipelinedRequestsInOrder) {
-  ScriptedUpstream upstream([](const std::string& request, bool&) { return ok(request.substr(4, 2)); });
+  ScriptedUpstream upstream(
+      [](const std::string& request, bool&) { return ok(request.substr(4, 2)); });
   TestDoor door;
   door.route("a.test", {upstream.port()});
   Client client(door.port());
   client.send(get("/1") + get("/2") + get("/3"));
-  for (const char* want : {"/1", "/2", "/3"}) EXPECT_TRUE(client.response().ends_with(want)) << want;
+  for (const char* want : {"/1", "/2", "/3"})
+    EXPECT_TRUE(client.response().ends_with(want)) << want;
   EXPECT_EQ(upstream.connections(), 1);
   EXPECT_EQ(door.counter(Counter::upstream_reused), 2U);
 }
@@ -77,14 +89,18 @@ TEST(Door, KeepsBothConnectionsAndAnswersPipelinedRequestsInOrder) {
 TEST(Door, RelaysBodiesInBothFramings) {
   ScriptedUpstream upstream([](const std::string& request, bool&) {
     const std::string body = request.substr(request.find("\r\n\r\n") + 4);
-    return fmt::format("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n{:x}\r\n{}\r\n0\r\n\r\n", body.size(), body);
+    return fmt::format(
+        "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n{:x}\r\n{}\r\n0\r\n\r\n", body.size(),
+        body);
   });
   TestDoor door;
   door.route("a.test", {upstream.port()});
   Client client(door.port());
   client.send("POST / HTTP/1.1\r\nHost: a.test\r\nContent-Length: 5\r\n\r\nabcde");
   EXPECT_TRUE(client.response().ends_with("5\r\nabcde\r\n0\r\n\r\n"));
-  client.send("POST / HTTP/1.1\r\nHost: a.test\r\nTransfer-Encoding: chunked\r\n\r\n3;x=y\r\nabc\r\n2\r\nde\r\n0\r\nT: 1\r\n\r\n");
+  client.send(
+      "POST / HTTP/1.1\r\nHost: a.test\r\nTransfer-Encoding: "
+      "chunked\r\n\r\n3;x=y\r\nabc\r\n2\r\nde\r\n0\r\nT: 1\r\n\r\n");
   (void)client.response();
   const std::string seen = upstream.requests().at(1);
   EXPECT_TRUE(contains(seen, "Transfer-Encoding: chunked\r\n"));
@@ -100,7 +116,8 @@ TEST(Door, RelaysLargeBodiesWithBackPressure) {
   door.route("a.test", {upstream.port()});
   Client client(door.port());
   std::thread sender([&] {
-    client.send(fmt::format("POST / HTTP/1.1\r\nHost: a.test\r\nContent-Length: {}\r\n\r\n", large.size()));
+    client.send(
+        fmt::format("POST / HTTP/1.1\r\nHost: a.test\r\nContent-Length: {}\r\n\r\n", large.size()));
     client.send(large);
   });
   sender.join();
@@ -116,8 +133,8 @@ TEST(Door, AnswersHeadWithoutABodyAndKeepsTheLength) {
   door.route("a.test", {upstream.port()});
   Client client(door.port());
   client.send("HEAD / HTTP/1.1\r\nHost: a.test\r\n\r\n" + get("/"));
-  const std::string both =
-      client.receive_until([](std::string_view bytes) { return contains(bytes, "204") && bytes.ends_with("\r\n\r\n"); });
+  const std::string both = client.receive_until(
+      [](std::string_view bytes) { return contains(bytes, "204") && bytes.ends_with("\r\n\r\n"); });
   EXPECT_TRUE(contains(both, "Content-Length: 10\r\n\r\nHTTP/1.1 204 No Content\r\n")) << both;
 }
 
@@ -156,7 +173,8 @@ TEST(Door, SendsContinueBeforeItReadsTheBody) {
   TestDoor door;
   door.route("a.test", {upstream.port()});
   Client client(door.port());
-  client.send("POST / HTTP/1.1\r\nHost: a.test\r\nContent-Length: 3\r\nExpect: 100-continue\r\n\r\n");
+  client.send(
+      "POST / HTTP/1.1\r\nHost: a.test\r\nContent-Length: 3\r\nExpect: 100-continue\r\n\r\n");
   EXPECT_EQ(client.response(), "HTTP/1.1 100 Continue\r\n\r\n");
   client.send("abc");
   EXPECT_TRUE(client.response().ends_with("done"));
@@ -186,7 +204,10 @@ TEST(Door, RetriesOnceWhenAPooledConnectionWasClosed) {
 TEST(Door, TriesAnotherEndpointWhenOneRefuses) {
   ScriptedUpstream upstream([](const std::string&, bool&) { return ok("fine"); });
   std::uint16_t closed_port = 0;
-  { ScriptedUpstream gone([](const std::string&, bool&) { return ok(""); }); closed_port = gone.port(); }
+  {
+    ScriptedUpstream gone([](const std::string&, bool&) { return ok(""); });
+    closed_port = gone.port();
+  }
   TestDoor door;
   door.route("a.test", {closed_port, upstream.port()});
   for (int i = 0; i < 8; ++i) {
@@ -205,23 +226,32 @@ TEST(Door, SaysWhyItAnswersItself) {
   door.route("a.test", {});
   model::VirtualHost other;
   other.host = *model::HostPattern::parse("b.test");
-  other.routes.push_back({*model::PathPattern::parse(model::PathPattern::Kind::prefix, "/moved"), model::Redirect{8443}, "x"});
-  other.routes.push_back({*model::PathPattern::parse(model::PathPattern::Kind::prefix, "/bad"), model::Refuse{"service-missing"}, "x"});
+  other.routes.push_back({*model::PathPattern::parse(model::PathPattern::Kind::prefix, "/moved"),
+                          model::Redirect{8443}, "x"});
+  other.routes.push_back({*model::PathPattern::parse(model::PathPattern::Kind::prefix, "/bad"),
+                          model::Refuse{"service-missing"}, "x"});
   door.put(other);
   door.apply();
-  struct Case { const char* request; const char* status; const char* part; };
+  struct Case {
+    const char* request;
+    const char* status;
+    const char* part;
+  };
   constexpr Case cases[] = {
       {"GET / HTTP/1.1\r\nHost: a.test\r\n\r\n", "503", "X-Blastdoor-Cause: no-endpoints"},
       {"GET / HTTP/1.1\r\nHost: unknown.test\r\n\r\n", "404", "X-Blastdoor-Cause: no-route"},
       {"GET /else HTTP/1.1\r\nHost: b.test\r\n\r\n", "404", "X-Request-Id: "},
-      {"GET /moved/x?y=1 HTTP/1.1\r\nHost: b.test:80\r\n\r\n", "308", "Location: https://b.test:8443/moved/x?y=1\r\n"},
+      {"GET /moved/x?y=1 HTTP/1.1\r\nHost: b.test:80\r\n\r\n", "308",
+       "Location: https://b.test:8443/moved/x?y=1\r\n"},
       {"GET /bad HTTP/1.1\r\nHost: b.test\r\n\r\n", "503", "X-Blastdoor-Finding: service-missing"},
       {"TRACE / HTTP/1.1\r\nHost: a.test\r\n\r\n", "405", "Allow: "},
-      {"GET / HTTP/1.1\r\nHost: a.test\r\nX-Blastdoor-Hop: 1\r\n\r\n", "508", "X-Blastdoor-Cause: loop"},
+      {"GET / HTTP/1.1\r\nHost: a.test\r\nX-Blastdoor-Hop: 1\r\n\r\n", "508",
+       "X-Blastdoor-Cause: loop"},
       {"GET /-/healthz HTTP/1.1\r\nHost: 10.0.0.1:10000\r\n\r\n", "200", "ok\n"},
       {"GET /a%2fb HTTP/1.1\r\nHost: a.test\r\n\r\n", "400", "X-Blastdoor-Cause: bad-target"},
       {"GET http://b.test/ HTTP/1.1\r\nHost: a.test\r\n\r\n", "400", "X-Blastdoor-Cause: bad-host"},
-      {"GET / HTTP/1.1\r\nHost: a.test\r\nContent-Length: 1\r\nTransfer-Encoding: chunked\r\n\r\n", "400", "Connection: close"},
+      {"GET / HTTP/1.1\r\nHost: a.test\r\nContent-Length: 1\r\nTransfer-Encoding: chunked\r\n\r\n",
+       "400", "Connection: close"},
       {"GET / HTTP/1.1\nHost: a.test\n\n", "400", "X-Blastdoor-Cause: bad-request"},
       {"GET / HTTP/2.0\r\nHost: a.test\r\n\r\n", "505", "Connection: close"},
   };
@@ -229,7 +259,8 @@ TEST(Door, SaysWhyItAnswersItself) {
     Client client(door.port());
     client.send(c.request);
     const std::string response = client.response();
-    EXPECT_TRUE(response.starts_with(fmt::format("HTTP/1.1 {} ", c.status))) << c.request << response;
+    EXPECT_TRUE(response.starts_with(fmt::format("HTTP/1.1 {} ", c.status)))
+        << c.request << response;
     EXPECT_TRUE(contains(response, c.part)) << c.request << response;
   }
 }
@@ -239,8 +270,9 @@ TEST(Door, NeverReadsTheBodyOfARequestThatItAnswersAsAnotherRequest) {
   TestDoor door;
   door.route("a.test", {upstream.port()});
   const std::string smuggled = get("/");
-  for (const char* request : {"POST /x HTTP/1.1\r\nHost: unknown.test\r\nContent-Length: {}\r\n\r\n",
-                              "GET /a%2fb HTTP/1.1\r\nHost: a.test\r\nContent-Length: {}\r\n\r\n"}) {
+  for (const char* request :
+       {"POST /x HTTP/1.1\r\nHost: unknown.test\r\nContent-Length: {}\r\n\r\n",
+        "GET /a%2fb HTTP/1.1\r\nHost: a.test\r\nContent-Length: {}\r\n\r\n"}) {
     Client client(door.port());
     client.send(fmt::format(fmt::runtime(request), smuggled.size()) + smuggled);
     const std::string all = client.rest();
@@ -291,9 +323,10 @@ TEST(Door, RefusesAnswersInDoubt) {
   });
   TestDoor door;
   door.route("a.test", {upstream.port()});
-  for (const char* bad : {"HTTP/1.1 200 OK\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\nx",
-                          "HTTP/1.1 200 OK\nContent-Length: 1\n\nx", "garbage\r\n\r\n",
-                          "HTTP/1.1 101 Switching Protocols\r\nUpgrade: x\r\nConnection: upgrade\r\n\r\n"}) {
+  for (const char* bad :
+       {"HTTP/1.1 200 OK\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\nx",
+        "HTTP/1.1 200 OK\nContent-Length: 1\n\nx", "garbage\r\n\r\n",
+        "HTTP/1.1 101 Switching Protocols\r\nUpgrade: x\r\nConnection: upgrade\r\n\r\n"}) {
     answer = bad;
     Client client(door.port());
     client.send(get("/"));

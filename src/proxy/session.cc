@@ -1,5 +1,7 @@
 #include "proxy/session.h"
 
+#include <algorithm>
+
 #include "proxy/exchange.h"
 
 namespace bd::proxy {
@@ -8,7 +10,11 @@ using namespace std::chrono_literals;
 using rt::Waiter;
 
 Session::Session(Worker& owner, std::size_t index, const SocketAddress& address)
-    : worker(owner), listener_index(index), peer(address), in(owner.blocks()), waiter(owner.reactor()) {
+    : worker(owner),
+      listener_index(index),
+      peer(address),
+      in(owner.blocks()),
+      waiter(owner.reactor()) {
   next_ = worker.sessions_;
   link_ = &worker.sessions_;
   if (next_ != nullptr) next_->link_ = &next_;
@@ -25,8 +31,8 @@ Session::~Session() {
 }
 
 /// Waits for the first byte of a message without holding a buffer.
-rt::Task<Session::Idle> Session::wait_for_message() {
-  const rt::Instant deadline = worker.reactor().now() + listener()->facts.timeouts.idle;
+rt::Task<Session::Idle> Session::wait_for_message(bool first) {
+  rt::Instant deadline = worker.reactor().now() + listener()->facts.timeouts.idle;
   for (;;) {
     if (!in.empty()) co_return Idle::message;
     if (client.handle().readable) {
@@ -39,14 +45,18 @@ rt::Task<Session::Idle> Session::wait_for_message() {
       in.release_if_empty();
       if (got.status != net::Io::again) co_return Idle::closed;
     }
-    if (worker.closing()) co_return Idle::closed;
+    if (worker.closing()) {
+      // Who has just connected is about to ask, and gets an answer that announces the end.
+      if (!first) co_return Idle::closed;
+      deadline = std::min(deadline, worker.reactor().now() + 1s);
+    }
     const Waiter::Woken woken = co_await waiter.wait(deadline);
     if (woken == Waiter::Woken::deadline) co_return Idle::closed;
   }
 }
 
-/// Closes without a reset that would destroy the response on its way: says that we are done, and reads
-/// what the client still sends, in bounds (RFC 9112 §9.6).
+/// Closes without a reset that would destroy the response on its way: says that we are done, and
+/// reads what the client still sends, in bounds (RFC 9112 §9.6).
 rt::Task<void> Session::linger() {
   const rt::Instant deadline = worker.reactor().now() + 1s;
   client.shutdown_write();
@@ -76,12 +86,17 @@ rt::Task<Outcome> exchange_once(Session& session) {
 }  // namespace
 
 rt::Task<void> Session::serve(std::unique_ptr<Session> session) {
-  for (;;) {
-    const Idle idle = co_await session->wait_for_message();
+  for (unsigned served = 0;;) {
+    const Idle idle = co_await session->wait_for_message(served == 0);
     if (idle == Idle::closed) co_return;
     const Outcome outcome = co_await exchange_once(*session);
     session->in.release_if_empty();
-    if (outcome == Outcome::keep) continue;
+    if (outcome == Outcome::keep) {
+      // Requests that we answer ourselves wait for nothing: a client that pipelines them without
+      // end would keep the thread.
+      if (++served % 16 == 0) co_await session->waiter.yield();
+      continue;
+    }
     if (outcome == Outcome::linger) co_await session->linger();
     if (outcome == Outcome::reset) session->client.reset();
     co_return;

@@ -24,7 +24,9 @@ class Session {
   /// The door drains: an idle connection closes, a busy one after its response.
   void announce_close() { waiter.wake(); }
 
-  [[nodiscard]] const std::shared_ptr<const decide::Listener>& listener() const { return worker.listener(listener_index); }
+  [[nodiscard]] const std::shared_ptr<const decide::Listener>& listener() const {
+    return worker.listener(listener_index);
+  }
 
   Worker& worker;
   const std::size_t listener_index;
@@ -36,7 +38,7 @@ class Session {
  private:
   friend class Worker;
   enum class Idle : std::uint8_t { message, closed };
-  rt::Task<Idle> wait_for_message();
+  rt::Task<Idle> wait_for_message(bool first);
   rt::Task<void> linger();
   Session* next_ = nullptr;
   Session** link_ = nullptr;

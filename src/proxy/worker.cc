@@ -11,8 +11,9 @@ namespace bd::proxy {
 
 using namespace std::chrono_literals;
 
-Worker::Worker(std::string exposure, std::vector<ListenSocket> sockets, telemetry::WorkerStats& stats)
-    : stats_(stats), upstreams_(reactor_, stats) {
+Worker::Worker(std::string exposure, std::vector<ListenSocket> sockets,
+               telemetry::WorkerStats& stats, unsigned workers)
+    : stats_(stats), workers_(workers), upstreams_(reactor_, stats) {
   // After a restart the memory holds the dead worker's gauges.
   stats_.open_connections.store(0, std::memory_order_relaxed);
   stats_.active_requests.store(0, std::memory_order_relaxed);
@@ -27,7 +28,9 @@ Worker::Worker(std::string exposure, std::vector<ListenSocket> sockets, telemetr
   }
 }
 
-Worker::~Worker() { BD_ASSERT(sessions_ == nullptr); }
+Worker::~Worker() {
+  BD_ASSERT(sessions_ == nullptr);
+}
 
 void Worker::run() {
   reactor_.run([this] { turn(); }, 1000ms);
@@ -47,8 +50,9 @@ void Worker::apply(const std::shared_ptr<const snapshot::Door>& door,
                    const std::map<std::string, std::shared_ptr<const route::Table>>& tables) {
   upstreams_.apply(door);
   for (auto& current : listeners_) {
-    const auto facts = std::find_if(door->exposure.listeners.begin(), door->exposure.listeners.end(),
-                                    [&](const model::Listener& l) { return l.name == current->facts.name; });
+    const auto facts =
+        std::find_if(door->exposure.listeners.begin(), door->exposure.listeners.end(),
+                     [&](const model::Listener& l) { return l.name == current->facts.name; });
     const auto table = tables.find(current->facts.name);
     if (facts == door->exposure.listeners.end() || table == tables.end()) continue;
     auto next = std::make_shared<decide::Listener>();
@@ -61,8 +65,9 @@ void Worker::apply(const std::shared_ptr<const snapshot::Door>& door,
 
 bool Worker::has_room() const noexcept {
   std::size_t room = 0;
-  for (const auto& listener : listeners_) room = std::max<std::size_t>(room, listener->facts.limits.connections_max);
-  return session_count_ < room;
+  for (const auto& listener : listeners_)
+    room = std::max<std::size_t>(room, listener->facts.limits.connections_max);
+  return session_count_ < (room + workers_ - 1) / workers_;
 }
 
 void Worker::accept(std::size_t listener, UniqueFd fd, const SocketAddress& peer) {
@@ -106,7 +111,9 @@ void Worker::drain(std::function<void()> done) {
   if (session_count_ == 0 && drained_) std::exchange(drained_, nullptr)();
 }
 
-void Worker::stop() { reactor_.stop(); }
+void Worker::stop() {
+  reactor_.stop();
+}
 
 std::uint64_t Worker::random() noexcept {
   // xorshift128+: good enough to spread load and to name requests; nothing secret comes from it.
@@ -131,7 +138,8 @@ http::Fields Worker::take_fields() {
 
 void Worker::give_back(http::Fields fields) {
   fields.clear();
-  if (spare_fields_.size() < 64 && fields.capacity() <= 256) spare_fields_.push_back(std::move(fields));
+  if (spare_fields_.size() < 64 && fields.capacity() <= 256)
+    spare_fields_.push_back(std::move(fields));
 }
 
 }  // namespace bd::proxy

@@ -1,6 +1,6 @@
 #pragma once
-// One thread of the data plane: a reactor, its listening sockets, its sessions and its upstream pools. Workers
-// share nothing; tables come by mail.
+// One thread of the data plane: a reactor, its listening sockets, its sessions and its upstream
+// pools. Workers share nothing; tables come by mail.
 
 #include <array>
 #include <atomic>
@@ -30,7 +30,9 @@ class Worker {
     std::string listener;
     int fd;
   };
-  Worker(std::string exposure, std::vector<ListenSocket> sockets, telemetry::WorkerStats& stats);
+  /// One of `workers` of its door: it takes its share of the door's limits.
+  Worker(std::string exposure, std::vector<ListenSocket> sockets, telemetry::WorkerStats& stats,
+         unsigned workers);
   ~Worker();
 
   /// The thread's body: until stop() is posted.
@@ -69,6 +71,7 @@ class Worker {
 
   rt::Reactor reactor_;
   telemetry::WorkerStats& stats_;
+  std::size_t workers_;
   BlockPool blocks_;
   upstream::Upstreams upstreams_;
   std::vector<std::shared_ptr<const decide::Listener>> listeners_;

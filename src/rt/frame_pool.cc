@@ -6,14 +6,16 @@
 namespace bd::rt {
 namespace {
 
-// Frames are rounded up to classes of 128 bytes; larger ones go to malloc. The lists are bounded, so that a
-// burst of connections gives its memory back.
+// Frames are rounded up to classes of 128 bytes; larger ones go to malloc. The lists are bounded,
+// so that a burst of connections gives its memory back.
 constexpr std::size_t kClass = 128;
 constexpr std::size_t kClasses = 32;
-constexpr std::size_t kKeep = 64;
+constexpr std::size_t kKeep = kFramesArePooled ? 64 : 0;
 
 struct FreeList {
-  struct Node { Node* next; };
+  struct Node {
+    Node* next;
+  };
   Node* head = nullptr;
   std::size_t size = 0;
 };

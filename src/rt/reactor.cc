@@ -17,7 +17,9 @@ struct Reactor::Events {
   std::array<epoll_event, kBatch> at;
 };
 
-bool Waiter::Awaiter::await_ready() const noexcept { return waiter.signaled_ || waiter.reactor_.cancelled_; }
+bool Waiter::Awaiter::await_ready() const noexcept {
+  return waiter.signaled_ || waiter.reactor_.cancelled_;
+}
 
 void Waiter::Awaiter::await_suspend(std::coroutine_handle<> waiting) noexcept {
   waiter.waiting_ = waiting;
@@ -35,7 +37,9 @@ Waiter::~Waiter() {
   if (yielded_) std::erase(reactor_.yielded_, this);
 }
 
-bool Waiter::Yield::await_ready() const noexcept { return waiter.reactor_.cancelled_; }
+bool Waiter::Yield::await_ready() const noexcept {
+  return waiter.reactor_.cancelled_;
+}
 
 void Waiter::Yield::await_suspend(std::coroutine_handle<> waiting) {
   waiter.waiting_ = waiting;
@@ -61,7 +65,9 @@ void Waiter::on_timer() {
   wake();
 }
 
-Handle::~Handle() { detach(); }
+Handle::~Handle() {
+  detach();
+}
 
 bool Handle::attach(Reactor& reactor, int fd) {
   BD_ASSERT(reactor_ == nullptr);
@@ -71,6 +77,8 @@ bool Handle::attach(Reactor& reactor, int fd) {
   if (epoll_ctl(reactor.epoll_.get(), EPOLL_CTL_ADD, fd, &event) != 0) return false;
   reactor_ = &reactor;
   fd_ = fd;
+  readable = writable = true;  // What an earlier descriptor left behind does not hold for this one.
+  peer_closed = broken = false;
   return true;
 }
 

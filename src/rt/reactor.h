@@ -1,11 +1,12 @@
 #pragma once
-// One thread's event loop: epoll edge-triggered, a timer wheel and a mailbox. It knows descriptors and
-// coroutines, not protocols.
+// One thread's event loop: epoll edge-triggered, a timer wheel and a mailbox. It knows descriptors
+// and coroutines, not protocols.
 //
-// A Handle is one registered descriptor with two facts: it may be readable, it may be writable. Whoever does the I/O
-// clears a fact when the kernel says EAGAIN (or after a short read), and an event sets it again. A Waiter is one
-// coroutine that waits for an event on any of its handles, or for a deadline. So an exchange watches its client and its
-// upstream with one wait, and no epoll_ctl is called after registration.
+// A Handle is one registered descriptor with two facts: it may be readable, it may be writable.
+// Whoever does the I/O clears a fact when the kernel says EAGAIN (or after a short read), and an
+// event sets it again. A Waiter is one coroutine that waits for an event on any of its handles, or
+// for a deadline. So an exchange watches its client and its upstream with one wait, and no
+// epoll_ctl is called after registration.
 
 #include <coroutine>
 #include <cstdint>
@@ -44,8 +45,8 @@ class Waiter final : public Timer, public EventSink {
     void await_suspend(std::coroutine_handle<> waiting) noexcept;
     Woken await_resume() noexcept;
   };
-  /// Until an event since the last wait, or the deadline (kNever: none). Once the reactor is cancelled every wait ends at
-  /// once with `deadline`, so that coroutines run to their ends.
+  /// Until an event since the last wait, or the deadline (kNever: none). Once the reactor is
+  /// cancelled every wait ends at once with `deadline`, so that coroutines run to their ends.
   [[nodiscard]] Awaiter wait(Instant deadline) noexcept { return {*this, deadline}; }
   struct Yield {
     Waiter& waiter;
@@ -77,12 +78,13 @@ class Handle {
   Handle& operator=(const Handle&) = delete;
   ~Handle();
 
-  /// Registers `fd` for all events, edge-triggered. Does not own it. False if epoll refuses (no memory).
+  /// Registers `fd` for all events, edge-triggered. Does not own it. False if epoll refuses (no
+  /// memory).
   bool attach(Reactor& reactor, int fd);
   void detach() noexcept;
   void set_sink(EventSink* sink) noexcept { sink_ = sink; }
 
-  bool readable = true;   ///< A read may succeed. Optimistic at first: try, then wait.
+  bool readable = true;  ///< A read may succeed. Optimistic at first: try, then wait.
   bool writable = true;
   bool peer_closed = false;  ///< The peer sent its FIN, or worse.
   bool broken = false;       ///< Reset, or closed both ways: nothing can be sent any more.

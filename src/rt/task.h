@@ -1,6 +1,6 @@
 #pragma once
-// Task<T>: a lazy coroutine that runs on one thread. Awaiting it starts it; its result is moved out. A Task that
-// throws terminates: no exception crosses a room.
+// Task<T>: a lazy coroutine that runs on one thread. Awaiting it starts it; its result is moved
+// out. A Task that throws terminates: no exception crosses a room.
 //
 // Detached work goes through spawn(), which counts it, so that a Scope can tell that all is done.
 
@@ -44,7 +44,9 @@ struct Promise : PromiseBase {
   std::optional<T> value;
   Task<T> get_return_object() noexcept;
   template <class U>
-  void return_value(U&& result) { value.emplace(std::forward<U>(result)); }
+  void return_value(U&& result) {
+    value.emplace(std::forward<U>(result));
+  }
   T take() { return std::move(*value); }
 };
 
@@ -89,7 +91,8 @@ inline Task<void> Promise<void>::get_return_object() noexcept {
 }
 }  // namespace detail
 
-/// Counts detached tasks. It must be empty when it is destroyed: whoever owns it ends its tasks first.
+/// Counts detached tasks. It must be empty when it is destroyed: whoever owns it ends its tasks
+/// first.
 class Scope {
  public:
   Scope() = default;
@@ -108,7 +111,9 @@ class Scope {
   struct Detached {
     struct promise_type {
       static void* operator new(std::size_t size) { return allocate_frame(size); }
-      static void operator delete(void* frame, std::size_t size) noexcept { free_frame(frame, size); }
+      static void operator delete(void* frame, std::size_t size) noexcept {
+        free_frame(frame, size);
+      }
       Detached get_return_object() noexcept { return {}; }
       std::suspend_never initial_suspend() noexcept { return {}; }
       std::suspend_never final_suspend() noexcept { return {}; }

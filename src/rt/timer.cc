@@ -36,7 +36,8 @@ void TimerWheel::link(Timer& timer, std::int64_t tick) {
 void TimerWheel::arm(Timer& timer, Instant deadline) {
   timer.deadline_ = deadline;
   if (deadline == kNever) return;
-  // One tick up, so that it never fires early; at most one round ahead, where it is looked at again.
+  // One tick up, so that it never fires early; at most one round ahead, where it is looked at
+  // again.
   const std::int64_t due = std::max(tick_of(deadline) + 1, current_ + 1);
   const std::int64_t tick = std::min(due, current_ + static_cast<std::int64_t>(kSlots) - 1);
   if (timer.link_ != nullptr) {
@@ -70,7 +71,8 @@ void TimerWheel::run_slot(std::int64_t tick, Instant now) {
 void TimerWheel::advance(Instant now) {
   const std::int64_t target = tick_of(now);
   if (target - current_ > static_cast<std::int64_t>(kSlots)) {
-    current_ = target - static_cast<std::int64_t>(kSlots);  // A long sleep: one round sees every slot.
+    current_ =
+        target - static_cast<std::int64_t>(kSlots);  // A long sleep: one round sees every slot.
   }
   while (current_ < target) {
     ++current_;

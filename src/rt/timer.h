@@ -1,6 +1,6 @@
 #pragma once
-// A lazy timer wheel: moving a deadline is one store. A timer stays where it is linked and, when its slot comes
-// round, either fires, moves on, or is dropped.
+// A lazy timer wheel: moving a deadline is one store. A timer stays where it is linked and, when
+// its slot comes round, either fires, moves on, or is dropped.
 
 #include <array>
 #include <bit>
@@ -30,9 +30,9 @@ class Timer {
   friend class TimerWheel;
   void unlink() noexcept;
   Timer* next_ = nullptr;
-  Timer** link_ = nullptr;       // What points at us; null: not linked.
+  Timer** link_ = nullptr;  // What points at us; null: not linked.
   Instant deadline_ = kNever;
-  std::int64_t slot_tick_ = 0;   // When our slot comes round.
+  std::int64_t slot_tick_ = 0;  // When our slot comes round.
 };
 
 class TimerWheel {

@@ -15,7 +15,8 @@ const std::array<CounterInfo, kCounterCount>& counters() {
   using enum Counter;
   static constexpr std::array<CounterInfo, kCounterCount> table = {{
       {connections, "connections", "Client connections accepted."},
-      {connections_refused, "connections_refused", "Connections reset because accept_from does not name the peer."},
+      {connections_refused, "connections_refused",
+       "Connections reset because accept_from does not name the peer."},
       {requests, "requests", "Requests whose head was complete and well formed."},
       {responses_1xx, "responses_1xx", "Interim responses sent to clients."},
       {responses_2xx, "responses_2xx", "Responses of class 2xx sent to clients."},
@@ -35,16 +36,23 @@ const std::array<CounterInfo, kCounterCount>& counters() {
       {timeouts_downstream, "timeouts_downstream", "Clients that were too slow."},
       {timeouts_upstream, "timeouts_upstream", "Upstreams that were too slow: 504."},
       {upstream_connects, "upstream_connects", "Connections opened to endpoints."},
-      {upstream_connect_failures, "upstream_connect_failures", "Connections to endpoints that failed."},
+      {upstream_connect_failures, "upstream_connect_failures",
+       "Connections to endpoints that failed."},
       {upstream_reused, "upstream_reused", "Requests sent on a pooled connection."},
-      {upstream_bad_responses, "upstream_bad_responses", "Responses refused as malformed or ambiguous: 502."},
+      {upstream_bad_responses, "upstream_bad_responses",
+       "Responses refused as malformed or ambiguous: 502."},
       {upstream_resets, "upstream_resets", "Upstream connections that broke during an exchange."},
       {retries, "retries", "Requests tried again on another connection."},
-      {denied_endpoints, "denied_endpoints", "Connects refused because the address is never an endpoint."},
-      {forwarded_proto_mismatch, "forwarded_proto_mismatch", "Requests whose X-Forwarded-Proto differed from the listener's scheme."},
-      {forwarded_for_ignored, "forwarded_for_ignored", "Requests with an X-Forwarded-For from a peer that is not trusted."},
-      {client_aborts, "client_aborts", "Clients that went away before their response was complete."},
-      {limit_connections, "limit_connections", "Connections closed at once because connectionsMax was reached."},
+      {denied_endpoints, "denied_endpoints",
+       "Connects refused because the address is never an endpoint."},
+      {forwarded_proto_mismatch, "forwarded_proto_mismatch",
+       "Requests whose X-Forwarded-Proto differed from the listener's scheme."},
+      {forwarded_for_ignored, "forwarded_for_ignored",
+       "Requests with an X-Forwarded-For from a peer that is not trusted."},
+      {client_aborts, "client_aborts",
+       "Clients that went away before their response was complete."},
+      {limit_connections, "limit_connections",
+       "Connections closed at once because connectionsMax was reached."},
       {limit_body, "limit_body", "Request bodies above requestBodyMax: 413."},
       {before_table, "before_table", "Requests before the first complete table: 503."},
   }};
@@ -76,8 +84,10 @@ int create_stats_memfd(std::string_view name) {
 
 DoorStats* map_stats(int fd, bool writable) {
   struct stat info{};
-  if (fstat(fd, &info) != 0 || info.st_size != static_cast<off_t>(sizeof(DoorStats))) return nullptr;
-  void* memory = mmap(nullptr, sizeof(DoorStats), writable ? PROT_READ | PROT_WRITE : PROT_READ, MAP_SHARED, fd, 0);
+  if (fstat(fd, &info) != 0 || info.st_size != static_cast<off_t>(sizeof(DoorStats)))
+    return nullptr;
+  void* memory = mmap(nullptr, sizeof(DoorStats), writable ? PROT_READ | PROT_WRITE : PROT_READ,
+                      MAP_SHARED, fd, 0);
   if (memory == MAP_FAILED) return nullptr;
   auto* stats = static_cast<DoorStats*>(memory);
   return stats->magic == kStatsMagic ? stats : nullptr;

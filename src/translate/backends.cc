@@ -34,14 +34,20 @@ const kube::ServicePort* find_port(const kube::Service& service,
 
 }  // namespace
 
-Backends::Backends(const kube::SourceObjects& source, bool only_source)
+Backends::Backends(const kube::SourceObjects& source, bool only_source, const Names* wanted)
     : source_(source), suffix_(only_source ? "" : "@" + source.source) {
+  const auto is_wanted = [&](const Name& name) {
+    return wanted == nullptr || wanted->contains(name);
+  };
   for (const kube::Service& service : source.services) {
-    const kube::Service*& known = services_[{service.meta.ref.ns, service.meta.ref.name}];
+    const Name name{service.meta.ref.ns, service.meta.ref.name};
+    if (!is_wanted(name)) continue;
+    const kube::Service*& known = services_[name];
     if (known == nullptr || before(service.meta.ref, known->meta.ref)) known = &service;
   }
   for (const kube::EndpointSlice& slice : source.slices) {
-    slices_[{slice.meta.ref.ns, slice.service}].push_back(&slice);
+    const Name name{slice.meta.ref.ns, slice.service};
+    if (is_wanted(name)) slices_[name].push_back(&slice);
   }
 }
 

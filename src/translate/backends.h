@@ -4,6 +4,7 @@
 
 #include <expected>
 #include <map>
+#include <set>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -36,7 +37,11 @@ struct Problem {
 /// one name the first by file and line counts.
 class Backends {
  public:
-  Backends(const kube::SourceObjects& source, bool only_source);
+  using Name = std::pair<std::string_view, std::string_view>;  // Namespace, name.
+  using Names = std::set<Name>;
+
+  /// `wanted`: knows these Services alone, without the cost of an index of all; null: every one.
+  Backends(const kube::SourceObjects& source, bool only_source, const Names* wanted = nullptr);
 
   [[nodiscard]] std::expected<Target, Problem> resolve(const std::string& ns,
                                                        const kube::Backend& backend) const;
@@ -49,8 +54,6 @@ class Backends {
   [[nodiscard]] const kube::SourceObjects& source() const { return source_; }
 
  private:
-  using Name = std::pair<std::string_view, std::string_view>;  // Namespace, name.
-
   [[nodiscard]] std::string key(const kube::Service& service, std::string_view port) const;
   [[nodiscard]] Problem missing(const std::string& ns, const std::string& service) const;
 

@@ -1,11 +1,13 @@
 #pragma once
 // Objects and configurations in few words, for the tests of this room.
 
+#include <set>
 #include <string>
 #include <vector>
 
 #include "config/config.h"
 #include "kube/objects.h"
+#include "translate/translate.h"
 
 namespace bd::translate {
 
@@ -63,6 +65,16 @@ inline model::Exposure& exposure(config::Config& config, std::string_view name) 
     if (exposure.name == name) return exposure;
   }
   return config.exposures.emplace_back();
+}
+
+inline std::set<ServiceName> all_services(const kube::ObjectSet& objects) {
+  std::set<ServiceName> out;
+  for (const kube::SourceObjects& source : objects.sources) {
+    for (const kube::Service& found : source.services) {
+      out.insert({source.source, found.meta.ref.ns, found.meta.ref.name});
+    }
+  }
+  return out;
 }
 
 inline std::vector<std::string> codes(const std::vector<model::Finding>& findings) {

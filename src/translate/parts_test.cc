@@ -98,6 +98,28 @@ TEST(Endpoints, AreBounded) {
   EXPECT_TRUE(std::move(none).take().empty());
 }
 
+TEST(EndpointsOf, LooksAtTheNamedServicesOfTheirSourceOnly) {
+  kube::ObjectSet objects;
+  objects.sources.resize(2);
+  for (const char* name : {"one", "two"}) {
+    kube::SourceObjects& source = objects.sources[name == std::string_view("one") ? 0 : 1];
+    source.source = name;
+    source.services = {service("a", "web", {port(80, "http"), port(443)}),
+                       service("a", "api", {port(80)})};
+    source.slices = {slice("a", "web", {{"http", 8080, "TCP"}, {"", 8443, "TCP"}}, {"10.0.0.1"}),
+                     slice("a", "api", {{"", 80, "TCP"}}, {"10.0.0.2"})};
+  }
+  const config::Config config;
+  const Input input{&config, &objects, {}, nullptr};
+  using Lists = std::map<std::string, std::vector<model::Endpoint>>;
+  const std::vector<model::Endpoint> plain = {{socket("10.0.0.1:8080")}};
+  EXPECT_EQ(endpoints_of(input, {{"two", "a", "web"}}),
+            (Lists{{"a/web:80@two", plain},
+                   {"a/web:http@two", plain},
+                   {"a/web:443@two", {{socket("10.0.0.1:8443")}}}}));
+  EXPECT_EQ(endpoints_of(input, {{"two", "b", "web"}, {"three", "a", "web"}}), Lists{});
+}
+
 TEST(IsOlder, OrdersByAgeAndThenByName) {
   const auto made = [](std::int64_t created, std::string ns, std::string name,
                        std::string file = "", int line = 0) {

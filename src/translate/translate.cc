@@ -197,17 +197,20 @@ snapshot::Snapshot translate(const Input& input) {
   return Translation(input).run();
 }
 
-std::map<std::string, std::vector<model::Endpoint>> endpoints_of(const Input& input,
-                                                                 const snapshot::Door& door) {
-  const std::deque<Backends> sources = index(*input.objects);
+std::map<std::string, std::vector<model::Endpoint>> endpoints_of(
+    const Input& input, const std::set<ServiceName>& services) {
   const std::vector<SocketAddress> own = own_addresses(*input.config, input.node_addresses);
   Findings unsaid;  // Findings are the business of the whole translation.
   std::map<std::string, std::vector<model::Endpoint>> out;
-  for (const auto& [key, upstream] : door.upstreams) out[key];
-  for (const Backends& backends : sources) {
+  for (const kube::SourceObjects& source : input.objects->sources) {
+    Backends::Names wanted;
+    for (const ServiceName& service : services) {
+      if (service.source == source.source) wanted.emplace(service.ns, service.name);
+    }
+    if (wanted.empty()) continue;
+    const Backends backends(source, input.objects->sources.size() == 1, &wanted);
     for (const Target& target : backends.all()) {
-      const auto wanted = out.find(target.upstream);
-      if (wanted != out.end()) wanted->second = endpoints(target, own, unsaid);
+      out.emplace(target.upstream, endpoints(target, own, unsaid));
     }
   }
   return out;

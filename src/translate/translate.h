@@ -13,6 +13,7 @@
 // hosts.
 
 #include <map>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -34,10 +35,15 @@ struct Input {
 /// selected Ingress, too; it is sorted by object.
 [[nodiscard]] snapshot::Snapshot translate(const Input& input);
 
-/// Only the endpoint lists, for the bypass: upstream key → endpoints of `door`'s upstreams as the
-/// slices and services say now. Same rules as in translate(). An upstream that is gone has an empty
-/// list.
+/// A Service of one source.
+struct ServiceName {
+  std::string source, ns, name;
+  auto operator<=>(const ServiceName&) const = default;
+};
+
+/// Only the endpoint lists, for the bypass: upstream key → endpoints for every port of `services`,
+/// by the same rules as in translate(). A Service that is gone has none: that is for translate().
 [[nodiscard]] std::map<std::string, std::vector<model::Endpoint>> endpoints_of(
-    const Input& input, const snapshot::Door& door);
+    const Input& input, const std::set<ServiceName>& services);
 
 }  // namespace bd::translate

@@ -9,10 +9,16 @@
 
 namespace bd::upstream {
 
-void Connection::on_event() { endpoint_->drop(this); }
-void Connection::on_timer() { endpoint_->drop(this); }
+void Connection::on_event() {
+  if (stream.handle().readable) endpoint_->drop(this);  // Room to write is no news.
+}
+void Connection::on_timer() {
+  endpoint_->drop(this);
+}
 
-Endpoint::~Endpoint() { drop_idle(); }
+Endpoint::~Endpoint() {
+  drop_idle();
+}
 
 namespace {
 
@@ -41,9 +47,13 @@ std::unique_ptr<Connection> Endpoint::take_idle(Check check) {
 }
 
 void Endpoint::keep_idle(std::unique_ptr<Connection> connection, rt::Duration idle_max) {
-  if (retired_ || connection->stream.handle().peer_closed) return;
+  rt::Handle& handle = connection->stream.handle();
+  if (retired_ || handle.peer_closed) return;
+  // Bytes that arrived before now and were not read belong to no request, and no event will tell of them again.
+  if (handle.readable && !is_silent(connection->stream.fd())) return;
+  handle.readable = false;
   if (idle_.size() >= model::kIdlePerEndpointMax) return;
-  connection->stream.handle().set_sink(connection.get());
+  handle.set_sink(connection.get());
   reactor_.timers().arm(*connection, reactor_.now() + idle_max);
   telemetry::WorkerStats::bump(stats_.idle_upstream, 1);
   idle_.push_back(std::move(connection));

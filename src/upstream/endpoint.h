@@ -1,5 +1,6 @@
 #pragma once
-// An address that serves an upstream, as one worker sees it: its pool of idle connections and what is in flight.
+// An address that serves an upstream, as one worker sees it: its pool of idle connections and what
+// is in flight.
 
 #include <cstdint>
 #include <memory>
@@ -30,7 +31,10 @@ class Endpoint : public std::enable_shared_from_this<Endpoint> {
   void keep_idle(std::unique_ptr<Connection> connection, rt::Duration idle_max);
   /// Closes what is idle: the endpoint was removed, or the door drains.
   void drop_idle();
-  void retire() noexcept { retired_ = true; drop_idle(); }
+  void retire() noexcept {
+    retired_ = true;
+    drop_idle();
+  }
 
   void begin() noexcept { ++in_flight_; }
   void end() noexcept { --in_flight_; }

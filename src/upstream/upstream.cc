@@ -6,7 +6,8 @@ namespace bd::upstream {
 
 bool AddressPolicy::is_denied(const SocketAddress& address) const noexcept {
   const IpAddress& ip = address.ip;
-  if (address.port == 0 || ip.is_unspecified() || ip.is_link_local() || ip.is_multicast()) return true;
+  if (address.port == 0 || ip.is_unspecified() || ip.is_link_local() || ip.is_multicast())
+    return true;
   if (ip.is_loopback() && !allow_loopback_) return true;
   return snapshot::is_denied(own_, address);
 }

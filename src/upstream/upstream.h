@@ -1,6 +1,6 @@
 #pragma once
-// The upstreams of one worker: endpoints with their pools and in-flight counts, which survive every change of
-// the routes that point at them.
+// The upstreams of one worker: endpoints with their pools and in-flight counts, which survive every
+// change of the routes that point at them.
 
 #include <cstdint>
 #include <map>
@@ -18,7 +18,8 @@
 
 namespace bd::upstream {
 
-/// Which addresses may never be connected to (invariant 5). Checked at connect, whatever the snapshot says.
+/// Which addresses may never be connected to (invariant 5). Checked at connect, whatever the
+/// snapshot says.
 class AddressPolicy {
  public:
   AddressPolicy() = default;
@@ -34,7 +35,8 @@ class AddressPolicy {
 /// One upstream: a pick among its endpoints.
 class Upstream {
  public:
-  /// The better of two random endpoints by requests in flight; `except` is avoided if there is another. Null: none.
+  /// The better of two random endpoints by requests in flight; `except` is avoided if there is
+  /// another. Null: none.
   [[nodiscard]] std::shared_ptr<Endpoint> pick(std::uint64_t random, const Endpoint* except) const;
   [[nodiscard]] std::size_t size() const noexcept { return endpoints_.size(); }
 
@@ -45,10 +47,11 @@ class Upstream {
 
 class Upstreams {
  public:
-  Upstreams(rt::Reactor& reactor, telemetry::WorkerStats& stats) : reactor_(reactor), stats_(stats) {}
+  Upstreams(rt::Reactor& reactor, telemetry::WorkerStats& stats)
+      : reactor_(reactor), stats_(stats) {}
 
-  /// Takes over what the door says now. Endpoints that stay keep their pools; those that go get no new request,
-  /// their idle connections are closed and the running ones finish.
+  /// Takes over what the door says now. Endpoints that stay keep their pools; those that go get no
+  /// new request, their idle connections are closed and the running ones finish.
   void apply(std::shared_ptr<const snapshot::Door> door);
   /// Null: no such upstream.
   [[nodiscard]] const Upstream* find(std::string_view key) const;
@@ -58,7 +61,9 @@ class Upstreams {
  private:
   struct Hash {
     using is_transparent = void;
-    std::size_t operator()(std::string_view s) const noexcept { return std::hash<std::string_view>{}(s); }
+    std::size_t operator()(std::string_view s) const noexcept {
+      return std::hash<std::string_view>{}(s);
+    }
   };
   std::shared_ptr<Endpoint> endpoint(const SocketAddress& address);
   void assign(Upstream& upstream, const std::vector<model::Endpoint>& list);
@@ -69,7 +74,8 @@ class Upstreams {
   std::shared_ptr<const snapshot::Door> door_;  // What was applied last.
   AddressPolicy policy_;
   std::unordered_map<std::string, Upstream, Hash, std::equal_to<>> upstreams_;
-  std::map<SocketAddress, std::shared_ptr<Endpoint>> endpoints_;  // One pool per address, whoever uses it.
+  std::map<SocketAddress, std::shared_ptr<Endpoint>>
+      endpoints_;  // One pool per address, whoever uses it.
 };
 
 }  // namespace bd::upstream

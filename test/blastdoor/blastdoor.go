@@ -4,7 +4,6 @@ package blastdoor
 
 import (
 	"fmt"
-	"net/http"
 	"os"
 	"path/filepath"
 	"strings"
@@ -32,8 +31,7 @@ var Exposures = map[int]string{
 
 const (
 	binaryVariable = "BLASTDOOR_BIN"
-	adminURL       = "http://127.0.0.1:9900"
-	readyzURL      = "http://127.0.0.1:9901/readyz"
+	adminPort      = 9900
 	readyTimeout   = 20 * time.Second
 )
 
@@ -47,14 +45,16 @@ type Options struct {
 	StateDir      string   // where the last good snapshot is kept; empty: a folder of this test
 	Env           []string
 	Args          []string // further arguments
+	AdminPort     int      // of the admin API, with probes and metrics on the next two; 0: 9900
 	NotReady      bool     // do not wait for /readyz
 }
 
 // Blastdoor is a running supervisor and its children.
 type Blastdoor struct {
 	*process.Process
-	StateDir string
-	t        testing.TB
+	StateDir  string
+	AdminPort int
+	t         testing.TB
 }
 
 // Binary is the path of the binary under test; the test is skipped if there is none.
@@ -85,11 +85,14 @@ func Start(t testing.TB, options Options) *Blastdoor {
 	if options.StateDir == "" {
 		options.StateDir = filepath.Join(dir, "state")
 	}
-	b := &Blastdoor{t: t, StateDir: options.StateDir, Process: &process.Process{
+	b := &Blastdoor{t: t, StateDir: options.StateDir, AdminPort: options.AdminPort, Process: &process.Process{
 		Name: "blastdoor", Log: filepath.Join(dir, "blastdoor.log"),
 		Argv: append([]string{Binary(t)}, arguments(t, dir, options)...),
 		Env:  append([]string{"BLASTDOOR_STATE_DIR=" + options.StateDir}, options.Env...),
 	}}
+	if b.AdminPort == 0 {
+		b.AdminPort = adminPort
+	}
 	if err := os.MkdirAll(options.StateDir, 0o700); err != nil {
 		t.Fatal(err)
 	}
@@ -124,6 +127,11 @@ func arguments(t testing.TB, dir string, options Options) []string {
 	}
 	if len(options.Exposures) > 0 {
 		args = append(args, "--exposures", strings.Join(options.Exposures, ","))
+	}
+	if first := options.AdminPort; first != 0 {
+		for n, flag := range []string{"--admin", "--probes", "--metrics"} {
+			args = append(args, flag, fmt.Sprintf("127.0.0.1:%d", first+n))
+		}
 	}
 	return append(args, options.Args...)
 }
@@ -165,8 +173,13 @@ func (b *Blastdoor) AwaitReady() {
 		if !b.Alive() {
 			b.t.Fatalf("blastdoor has ended:\n%s", b.Tail(60))
 		}
-		return expectStatus(readyzURL, http.StatusOK)
+		return readyz(b.AdminPort + 1)
 	})
+}
+
+// Findings are those about one object, from the admin API of this very Blastdoor.
+func (b *Blastdoor) Findings(object string) ([]Finding, error) {
+	return findings(b.AdminPort, object)
 }
 
 // Controller is the process id of the controller, waiting for it if it is being restarted.

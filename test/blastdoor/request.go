@@ -134,11 +134,17 @@ func expectStatus(url string, status int) error {
 }
 
 // Readyz is a condition: the probe address says 200.
-func Readyz() error { return expectStatus(readyzURL, http.StatusOK) }
+func Readyz() error { return readyz(adminPort + 1) }
+
+func readyz(port int) error {
+	return expectStatus(fmt.Sprintf("http://127.0.0.1:%d/readyz", port), http.StatusOK)
+}
 
 // Admin GETs /api/v1/WHAT.
-func Admin(what string) (string, error) {
-	status, body, err := fetch(adminURL + "/api/v1/" + what)
+func Admin(what string) (string, error) { return admin(adminPort, what) }
+
+func admin(port int, what string) (string, error) {
+	status, body, err := fetch(fmt.Sprintf("http://127.0.0.1:%d/api/v1/%s", port, what))
 	if err != nil {
 		return "", err
 	}
@@ -160,8 +166,10 @@ type Finding struct {
 }
 
 // Findings are what the compiler has to say about the object of that name.
-func Findings(object string) ([]Finding, error) {
-	body, err := Admin("findings")
+func Findings(object string) ([]Finding, error) { return findings(adminPort, object) }
+
+func findings(port int, object string) ([]Finding, error) {
+	body, err := admin(port, "findings")
 	if err != nil {
 		return nil, err
 	}

@@ -1,0 +1,74 @@
+"""A client that sends an exact number of requests, for measures that are counted and not timed."""
+
+import socket
+
+from .load import CLOSE
+from .proxies import HOST
+
+
+class Client:
+    """Requests in lockstep: one on each of `connections`, then all the answers, then the next."""
+
+    def __init__(self, port, case, connections):
+        self.port = port
+        self.case = case
+        lines = [f'{case.method} {case.target()} HTTP/1.1', f'Host: {HOST}']
+        if case.request_body:
+            lines.append(f'Content-Length: {case.request_body}')
+        if case.connection == CLOSE:
+            lines.append('Connection: close')
+        self.request = '\r\n'.join(lines).encode() + b'\r\n\r\n' + b'x' * case.request_body
+        self.sockets = [None] * connections
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        for open_ in filter(None, self.sockets):
+            open_.close()
+
+    def send(self, count):
+        """Sends at least `count` requests. Returns how many."""
+        done = 0
+        while done < count:
+            for index, open_ in enumerate(self.sockets):
+                if open_ is None:
+                    self.sockets[index] = self._connect()
+                self.sockets[index].sendall(self.request)
+            for index, open_ in enumerate(self.sockets):
+                self._receive(open_)
+                if self.case.connection == CLOSE:
+                    open_.close()
+                    self.sockets[index] = None
+            done += len(self.sockets)
+        return done
+
+    def send_on_each(self):
+        """One request on each connection, one after the other. They stay open."""
+        for index in range(len(self.sockets)):
+            self.sockets[index] = self._connect()
+            self.sockets[index].sendall(self.request)
+            self._receive(self.sockets[index])
+
+    def _connect(self):
+        made = socket.create_connection(('127.0.0.1', self.port), timeout=60)
+        made.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        return made
+
+    def _receive(self, open_):
+        got = b''
+        while b'\r\n\r\n' not in got:
+            got += self._some(open_)
+        head, _, body = got.partition(b'\r\n\r\n')
+        if not head.startswith(b'HTTP/1.1 200 '):
+            raise RuntimeError(f'an answer other than 200: {head[:200]!r}')
+        left = self.case.response_body - len(body)
+        while left > 0:
+            left -= len(self._some(open_))
+
+    @staticmethod
+    def _some(open_):
+        got = open_.recv(1 << 18)
+        if not got:
+            raise RuntimeError('the proxy closed the connection before the end of the answer')
+        return got

@@ -53,6 +53,12 @@ config::Loaded load_configuration(const Flags& flags) {
   return out;
 }
 
+log::Level log_level(const config::Config& config) {
+  if (config.log_level == "debug") return log::Level::debug;
+  if (config.log_level == "warn") return log::Level::warn;
+  return config.log_level == "error" ? log::Level::error : log::Level::info;
+}
+
 std::vector<std::string> to_words(const Flags& flags) {
   std::vector<std::string> out = {"flags"};  // Tells where the supervisor's own words end.
   for (const auto& [key, values] : flags) {

@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "base/log.h"
 #include "config/config.h"
 
 namespace bd::app {
@@ -19,6 +20,8 @@ using Flags = std::map<std::string, std::vector<std::string>>;
 [[nodiscard]] config::Loaded load_configuration(const Flags& flags);
 /// The file that load_configuration() reads; empty: none.
 [[nodiscard]] std::string configuration_file(const Flags& flags);
+
+[[nodiscard]] log::Level log_level(const config::Config& config);
 
 /// Flags as words for a child process, and back: `--key=value`, camelCase keys.
 [[nodiscard]] std::vector<std::string> to_words(const Flags& flags);

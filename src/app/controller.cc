@@ -19,12 +19,6 @@ namespace {
 
 using namespace std::chrono_literals;
 
-log::Level level_of(const std::string& name) {
-  if (name == "debug") return log::Level::debug;
-  if (name == "warn") return log::Level::warn;
-  return name == "error" ? log::Level::error : log::Level::info;
-}
-
 /// The picture that the admin API shows.
 admin::View view_of(const control::Controller& controller) {
   admin::View view;
@@ -177,7 +171,7 @@ int run_controller(std::span<const std::string> words) {
   const Flags flags = from_words(child->rest);
   FileWatch file(configuration_file(flags));  // First: an edit while it is read is seen then.
   const config::Loaded loaded = load_configuration(flags);
-  log::init("controller", level_of(loaded.config.log_level));
+  log::init("controller", log_level(loaded.config));
   if (!loaded.mistakes.empty()) {
     // The file was broken between the supervisor's look and ours; the supervisor tries again.
     for (const config::Mistake& mistake : loaded.mistakes) log::error(mistake.text());

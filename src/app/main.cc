@@ -39,6 +39,18 @@ constexpr const char* kRunFooter =
     "variable over the file. docs/reference/configuration.md lists them all.\n"
     "Signals: SIGTERM drains; SIGINT drains for a second; a second signal ends at once.";
 
+/// What stands for a flag's value in the help.
+const char* value_name(std::string_view key) {
+  if (key == "config" || key == "kubeconfig") return "FILE";
+  if (key == "manifests" || key == "stateDir") return "DIR";
+  if (key == "exposures") return "A,B";
+  if (key == "labelSelector") return "SELECTOR";
+  if (key == "admin" || key == "probes" || key == "metrics") return "ADDRESS:PORT";
+  if (key == "workers") return "N";
+  if (key == "logLevel") return "LEVEL";
+  return "LIST";
+}
+
 /// Flags of the configuration as CLI11 reads them: one slot per flag.
 class ConfigurationFlags {
  public:
@@ -50,6 +62,7 @@ class ConfigurationFlags {
       Slot& slot = slots_.emplace_back(Slot{flag, {}, nullptr});
       if (flag.takes_value) {
         slot.option = command.add_option(flag.name, slot.values, flag.about);
+        slot.option->type_name(value_name(flag.key));
         if (!flag.repeatable) slot.option->expected(1);
         if (flag.repeatable) slot.option->allow_extra_args(false);
       } else {
@@ -84,7 +97,7 @@ int run(const Flags& flags) {
         stderr);
     return 2;
   }
-  log::init("supervisor", log::Level::info);
+  log::init("supervisor", log_level(loaded.config));
   return run_supervisor({loaded.config, to_words(flags)});
 }
 
@@ -105,6 +118,31 @@ std::optional<int> run_child(const std::vector<std::string>& words) {
   if (words[1] == "door") return run_door(rest);
   return std::nullopt;
 }
+
+/// `blastdoor echo --listen ADDRESS [--name NAME]`
+struct EchoCommand {
+  std::string listen;
+  std::string name;
+
+  void add_to(CLI::App& app, int& code) {
+    CLI::App* command =
+        app.add_subcommand("echo", "A demo upstream that answers with what it received, as JSON");
+    command->add_option("--listen", listen, "For example 127.0.0.1:9001")
+        ->required()
+        ->type_name("ADDRESS:PORT");
+    command->add_option("--name", name, "What it calls itself in its answers")->type_name("NAME");
+    command->callback([this, &code] { code = run(); });
+  }
+
+ private:
+  [[nodiscard]] int run() const {
+    const auto address = SocketAddress::parse(listen);
+    if (address) return run_echo(*address, name);
+    std::fprintf(stderr, "--listen: %s is no ADDRESS:PORT, for example 127.0.0.1:9001\n",
+                 listen.c_str());
+    return 2;
+  }
+};
 
 int run_command_line(int argc, char** argv) {
   CLI::App app(kAbout, "blastdoor");
@@ -137,24 +175,12 @@ int run_command_line(int argc, char** argv) {
   std::string exposure;
   command = app.add_subcommand("routes", "Compile manifests and print the route tables");
   routes_flags.add_to(*command, offline);
-  command->add_option("--exposure", exposure, "Only this exposure");
+  command->add_option("--exposure", exposure, "Only this exposure")->type_name("NAME");
   add_output(*command);
   command->callback([&] { code = run_routes(routes_flags.read(), exposure, output_of()); });
 
-  std::string listen;
-  std::string name;
-  command =
-      app.add_subcommand("echo", "A demo upstream that answers with what it received, as JSON");
-  command->add_option("--listen", listen, "Address and port, for example 127.0.0.1:9001")
-      ->required();
-  command->add_option("--name", name, "What it calls itself in its answers");
-  command->callback([&] {
-    const auto address = SocketAddress::parse(listen);
-    if (!address)
-      std::fprintf(stderr, "--listen: %s is no ADDRESS:PORT, for example 127.0.0.1:9001\n",
-                   listen.c_str());
-    code = address ? run_echo(*address, name) : 2;
-  });
+  EchoCommand echo;
+  echo.add_to(app, code);
 
   command = app.add_subcommand("sandbox", "Enter a door's sandbox here and print what it denies");
   command->callback([&] { code = run_sandbox_check(); });

@@ -290,6 +290,11 @@ void Supervisor::finish_shutdown() {
 void Supervisor::kill_all() {
   for (const auto& [name, door] : doors_) door->kill();
   if (controller_.pid > 0) ::kill(controller_.pid, SIGKILL);
+  // Until they are gone their ports are taken, and whoever starts us again does so at once.
+  for (const auto& [name, door] : doors_) {
+    if (door->pid() > 0) ::waitpid(door->pid(), nullptr, 0);
+  }
+  if (controller_.pid > 0) ::waitpid(controller_.pid, nullptr, 0);
 }
 
 void Supervisor::start_controller() {

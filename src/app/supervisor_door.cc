@@ -173,6 +173,9 @@ void DoorKeeper::condemn(TimePoint now, std::uint64_t generation) {
     if (quarantined_.size() == kQuarantinedKept) quarantined_.erase(quarantined_.begin());
     quarantined_.insert(generation);
     condemned_.push_back(generation);
+    // The controller holds that table back now, so whatever comes next need not wait.
+    restarts_.reset();
+    start_due_ = now;
   }
   const Snapshot* fallback = best_snapshot();
   log::error(fmt::format("door {}: generation {} has killed it {} times: {}", settings_.name,
@@ -180,12 +183,7 @@ void DoorKeeper::condemn(TimePoint now, std::uint64_t generation) {
                          fallback != nullptr
                              ? fmt::format("going back to generation {}", fallback->generation)
                              : std::string("nothing older is left, its listeners close")));
-  if (phase_ == Phase::closed) return;
-  if (fallback != nullptr) {
-    restarts_.reset();
-    start_due_ = now;
-    return;
-  }
+  if (phase_ == Phase::closed || fallback != nullptr) return;
   // Clients are refused at once now, and go elsewhere; with listeners open they would hang.
   phase_ = Phase::closed;
   sockets_.clear();

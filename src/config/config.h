@@ -89,8 +89,8 @@ struct Flag {
 /// differs. The names of those keys are in `keys`.
 [[nodiscard]] bool needs_restart(const Config& a, const Config& b, std::vector<std::string>& keys);
 
-/// Gives `to` the values of `from` for every key that needs a restart: what is left differs in live keys only.
-/// Exposures and listeners that are new or gone stay as they are in `from`.
+/// Gives `to` the values of `from` for every key that needs a restart: what is left differs in live
+/// keys only. Exposures and listeners that are new or gone stay as they are in `from`.
 void keep_restart_keys(const Config& from, Config& to);
 
 /// docs/reference/configuration.md, from the schema.

@@ -9,20 +9,25 @@ namespace {
 
 template <class List>
 auto find_named(List& list, const std::string& name) {
-  return std::find_if(list.begin(), list.end(), [&](const auto& entry) { return entry.name == name; });
+  return std::find_if(list.begin(), list.end(),
+                      [&](const auto& entry) { return entry.name == name; });
 }
 
-/// The listeners of `to` with the addresses of `from`; those of `from` if they are not the same ones.
+/// The listeners of `to` with the addresses of `from`; those of `from` if they are not the same
+/// ones.
 void keep_listeners(const model::Exposure& from, model::Exposure& to) {
-  const bool same = from.listeners.size() == to.listeners.size() &&
-                    std::all_of(from.listeners.begin(), from.listeners.end(), [&](const model::Listener& listener) {
-                      return find_named(to.listeners, listener.name) != to.listeners.end();
-                    });
+  const bool same =
+      from.listeners.size() == to.listeners.size() &&
+      std::all_of(from.listeners.begin(), from.listeners.end(),
+                  [&](const model::Listener& listener) {
+                    return find_named(to.listeners, listener.name) != to.listeners.end();
+                  });
   if (!same) {
     to.listeners = from.listeners;
     return;
   }
-  for (const model::Listener& listener : from.listeners) find_named(to.listeners, listener.name)->bind = listener.bind;
+  for (const model::Listener& listener : from.listeners)
+    find_named(to.listeners, listener.name)->bind = listener.bind;
 }
 
 }  // namespace

@@ -14,7 +14,8 @@ TEST(KeepRestartKeys, LeavesOnlyLiveKeysDifferent) {
   edited.exposures[0].listeners[0].bind.port = 9;
   edited.exposures[0].allow.wildcard = true;
   edited.exposures.erase(edited.exposures.begin() + 3);
-  edited.exposures.push_back(model::make_exposure("new", model::Side::internal, model::Scheme::http, 8));
+  edited.exposures.push_back(
+      model::make_exposure("new", model::Side::internal, model::Scheme::http, 8));
   keep_restart_keys(old, edited);
   std::vector<std::string> keys;
   EXPECT_FALSE(needs_restart(old, edited, keys));

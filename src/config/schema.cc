@@ -68,7 +68,8 @@ constexpr Key kKeys[] = {
     {.path = "exposures[].allow",
      .kind = Kind::choices,
      .effect = live,
-     .about = "What an Ingress may claim beyond exact hosts. Default: all three on side internal, nothing on side "
+     .about = "What an Ingress may claim beyond exact hosts. Default: all three on side internal, "
+              "nothing on side "
               "external.",
      .read = read_allow,
      .format = "wildcard,empty_host,default_backend"},

@@ -48,6 +48,7 @@ Fate fate_of_request_field(FieldName name) {
     case FieldName::x_client_ip:
     case FieldName::true_client_ip:
     case FieldName::front_end_https:
+    case FieldName::other_identity:
     case FieldName::x_blastdoor_hop:
     case FieldName::x_blastdoor_other:
       return Fate::drop;

@@ -16,8 +16,9 @@ struct Authority {
   std::optional<std::uint16_t> port;  ///< As sent; never used for routing.
   bool is_ip_literal = false;         ///< Routed only by rules for any host.
 
-  /// `host[:port]` (RFC 9110 §7.2). Userinfo, spaces, lists, zone ids, 8-bit and empty hosts are bad_request.
-  /// Underscores are tolerated (real clusters have them); labels ≤ 63, whole ≤ 253 bytes.
+  /// `host[:port]` (RFC 9110 §7.2). Userinfo, spaces, lists, zone ids, 8-bit and empty hosts are
+  /// bad_request. Underscores are tolerated (real clusters have them); labels ≤ 63, whole ≤ 253
+  /// bytes.
   static Result<Authority> parse(std::string_view text);
   bool operator==(const Authority&) const = default;
 };

@@ -59,6 +59,15 @@ constexpr auto kKnown = [] {
       {"x-client-ip", FieldName::x_client_ip},
       {"true-client-ip", FieldName::true_client_ip},
       {"front-end-https", FieldName::front_end_https},
+      {"x-forwarded", FieldName::other_identity},
+      {"forwarded-for", FieldName::other_identity},
+      {"x-original-forwarded-for", FieldName::other_identity},
+      {"x-cluster-client-ip", FieldName::other_identity},
+      {"x-envoy-external-address", FieldName::other_identity},
+      {"cf-connecting-ip", FieldName::other_identity},
+      {"fastly-client-ip", FieldName::other_identity},
+      {"x-host", FieldName::other_identity},
+      {"proxy", FieldName::other_identity},
       {"x-blastdoor-hop", FieldName::x_blastdoor_hop},
       {"proxy-authenticate", FieldName::proxy_authenticate},
       {"proxy-authorization", FieldName::proxy_authorization},
@@ -180,7 +189,8 @@ FieldName field_name(std::string_view name) noexcept {
 
 bool is_look_alike(const Field& field) noexcept {
   return field.id != FieldName::other &&
-         !std::all_of(field.name.begin(), field.name.end(), [](char c) { return ascii::is_alnum(c) || c == '-'; });
+         !std::all_of(field.name.begin(), field.name.end(),
+                      [](char c) { return ascii::is_alnum(c) || c == '-'; });
 }
 
 const Field* find(const Fields& fields, FieldName id) noexcept {

@@ -11,17 +11,55 @@ namespace bd::http {
 
 /// The names that the proxy itself must know. `other` is everything else.
 enum class FieldName : std::uint8_t {
-  other, host, connection, keep_alive, proxy_connection, te, trailer, transfer_encoding, upgrade,
-  content_length, expect, x_forwarded_for, x_forwarded_proto, x_forwarded_port, x_forwarded_host,
-  x_forwarded_prefix, x_forwarded_server, x_forwarded_scheme, x_forwarded_ssl, x_forwarded_other, forwarded,
-  x_real_ip, x_original_url, x_original_host, x_rewrite_url, x_request_id, x_amzn_trace_id, x_amzn_other,
-  x_client_ip, true_client_ip, front_end_https, x_blastdoor_hop, x_blastdoor_other, proxy_authenticate,
-  proxy_authorization, date, server, content_type, location, retry_after, http2_settings,
+  other,
+  host,
+  connection,
+  keep_alive,
+  proxy_connection,
+  te,
+  trailer,
+  transfer_encoding,
+  upgrade,
+  content_length,
+  expect,
+  x_forwarded_for,
+  x_forwarded_proto,
+  x_forwarded_port,
+  x_forwarded_host,
+  x_forwarded_prefix,
+  x_forwarded_server,
+  x_forwarded_scheme,
+  x_forwarded_ssl,
+  x_forwarded_other,
+  forwarded,
+  x_real_ip,
+  x_original_url,
+  x_original_host,
+  x_rewrite_url,
+  x_request_id,
+  x_amzn_trace_id,
+  x_amzn_other,
+  x_client_ip,
+  true_client_ip,
+  front_end_https,
+  other_identity,
+  x_blastdoor_hop,
+  x_blastdoor_other,
+  proxy_authenticate,
+  proxy_authorization,
+  date,
+  server,
+  content_type,
+  location,
+  retry_after,
+  http2_settings,
 };
 
-/// Case-folded, and every separator of a token (`_`, `.`, …) is a `-`: `X_Forwarded_For` is x_forwarded_for
-/// too, so that no look-alike of a name that we write gets past us. (`x_forwarded_other`: any other X-Forwarded-*; `x_amzn_other`: any other
-/// X-Amzn-*; `x_blastdoor_other`: any other X-Blastdoor-*.)
+/// Case-folded, and every separator of a token (`_`, `.`, …) is a `-`: `X_Forwarded_For` is
+/// x_forwarded_for too, so that no look-alike of a name that we write gets past us.
+/// (`other_identity`: further names under which a client's address or host is claimed, and Proxy,
+/// which CGI turns into HTTP_PROXY. `x_forwarded_other`: any other X-Forwarded-*; `x_amzn_other`:
+/// any other X-Amzn-*; `x_blastdoor_other`: any other X-Blastdoor-*.)
 [[nodiscard]] FieldName field_name(std::string_view name) noexcept;
 
 struct Field {
@@ -30,18 +68,31 @@ struct Field {
   FieldName id = FieldName::other;
 };
 
-/// True if the name is an id's only after folding its separators: `X_Forwarded_For`. Never what a balancer wrote.
+/// True if the name is an id's only after folding its separators: `X_Forwarded_For`. Never what a
+/// balancer wrote.
 [[nodiscard]] bool is_look_alike(const Field& field) noexcept;
 
 /// All fields of a message in order of arrival.
 using Fields = std::vector<Field>;
 
-/// The value of the only field with this name; null if there is none. (Duplicates of those that must
-/// be single were refused by the parser.)
+/// The value of the only field with this name; null if there is none. (Duplicates of those that
+/// must be single were refused by the parser.)
 [[nodiscard]] const Field* find(const Fields& fields, FieldName id) noexcept;
 
-enum class Method : std::uint8_t { get, head, post, put, del, patch, options, trace, connect, other };
-[[nodiscard]] Method parse_method(std::string_view token) noexcept;  ///< Case-sensitive. TRACK is trace too.
+enum class Method : std::uint8_t {
+  get,
+  head,
+  post,
+  put,
+  del,
+  patch,
+  options,
+  trace,
+  connect,
+  other
+};
+[[nodiscard]] Method parse_method(
+    std::string_view token) noexcept;  ///< Case-sensitive. TRACK is trace too.
 /// RFC 9110 §9.2.2.
 [[nodiscard]] bool is_idempotent(Method method) noexcept;
 

@@ -32,7 +32,7 @@ TEST(FieldName, FoldsCaseAndSeparators) {
       {"Transfer-Encoding", FieldName::transfer_encoding},
       {"Proxy-Authorization", FieldName::proxy_authorization},
       {"HTTP2-Settings", FieldName::http2_settings},
-      {"X-Forwarded", FieldName::other},
+      {"X-Forwarded", FieldName::other_identity},
       {"X-Forwarded-", FieldName::other},
       {"XForwardedFor", FieldName::other},
       {"X-Amz-Cf-Id", FieldName::other},

@@ -70,7 +70,7 @@ class Decoder {
     if (!at.value().is(Value::Kind::object)) {
       reader.refuse(
           at, "not-an-object",
-          fmt::format("A {} stands where an object was expected.", text::name(at.value().kind())));
+          fmt::format("An object was expected here, not {}.", text::name(at.value().kind())));
       return finish(reader);
     }
     const std::string_view kind = text_of(at, "kind", inherited.kind);

@@ -1,6 +1,7 @@
 #pragma once
-// The Kubernetes objects that routing needs, as values. Decoded from text::Value with every mistake kept
-// as a Finding: a wrong type in one field is said, never thrown, and never hides the other objects.
+// The Kubernetes objects that routing needs, as values. Decoded from text::Value with every mistake
+// kept as a Finding: a wrong type in one field is said, never thrown, and never hides the other
+// objects.
 
 #include <compare>
 #include <cstdint>
@@ -25,9 +26,9 @@ struct Meta {
   std::int64_t generation = 0;
   model::Labels labels;
   std::map<std::string, std::string, std::less<>> annotations;
-  /// metadata.labels or .annotations entries whose value was no string (`expose: true`): key → kind of value.
-  /// Annotations that we read and that are above kAnnotationBytesMax stand here too, as "too long"; other
-  /// annotations of that length are dropped, since nobody reads them.
+  /// metadata.labels or .annotations entries whose value was no string (`expose: true`): key → kind
+  /// of value. Annotations that we read and that are above kAnnotationBytesMax stand here too, as
+  /// "too long"; other annotations of that length are dropped, since nobody reads them.
   std::map<std::string, std::string, std::less<>> mistyped_labels;
   std::map<std::string, std::string, std::less<>> mistyped_annotations;
   bool deleting = false;  ///< metadata.deletionTimestamp is set.
@@ -73,14 +74,16 @@ struct IngressTls {
 
 struct Ingress {
   Meta meta;
-  std::optional<std::string> class_name;  ///< spec.ingressClassName; "" if it is there but no string.
+  std::optional<std::string>
+      class_name;  ///< spec.ingressClassName; "" if it is there but no string.
   std::optional<Backend> default_backend;
   std::vector<IngressRule> rules;
   std::vector<IngressTls> tls;
-  /// Every mistake in the object, with field paths. The paths they stand in were left out of `rules`; their
-  /// hosts (if readable) are in `broken` so that a tombstone can stand there. A rule in `rules` has no paths only
-  /// if it has no `http`: its host is for the default backend. An Ingress that is refused whole (too large, too many
-  /// rules, an old apiVersion, unreadable annotations) has no rules, and all its hosts are in `broken`.
+  /// Every mistake in the object, with field paths. The paths they stand in were left out of
+  /// `rules`; their hosts (if readable) are in `broken` so that a tombstone can stand there. A rule
+  /// in `rules` has no paths only if it has no `http`: its host is for the default backend. An
+  /// Ingress that is refused whole (too large, too many rules, an old apiVersion, unreadable
+  /// annotations) has no rules, and all its hosts are in `broken`.
   std::vector<model::Finding> mistakes;
   struct BrokenRule {
     std::string host;
@@ -148,17 +151,18 @@ struct Namespace {
 using Object = std::variant<Ingress, IngressClass, Service, EndpointSlice, Namespace>;
 [[nodiscard]] const Meta& meta(const Object& object);
 
-/// One document of a manifest or one object of a watch. `v1 List` and *List kinds give several. Kinds that we do
-/// not know are skipped silently. What can't be an object at all (no kind, no name, wrong apiVersion for our kinds such
-/// as extensions/v1beta1 Ingress) is a finding. `where` gives source and file; the line is taken from the value.
+/// One document of a manifest or one object of a watch. `v1 List` and *List kinds give several.
+/// Kinds that we do not know are skipped silently. What can't be an object at all (no kind, no
+/// name, wrong apiVersion for our kinds such as extensions/v1beta1 Ingress) is a finding. `where`
+/// gives source and file; the line is taken from the value.
 struct Decoded {
   std::vector<Object> objects;
   std::vector<model::Finding> findings;
 };
 [[nodiscard]] Decoded decode(const text::Value& document, const model::ObjectRef& where);
 
-/// Everything of every source at one moment. Sources are kept apart: objects of different sources never
-/// resolve each other (invariant 5).
+/// Everything of every source at one moment. Sources are kept apart: objects of different sources
+/// never resolve each other (invariant 5).
 struct SourceObjects {
   std::string source;  ///< "kube" or "manifests:DIR"
   bool allow_loopback = false;

@@ -1,5 +1,6 @@
 #pragma once
-// An exposure: a named way in. Side, listeners, what selects an Ingress, what a selected one may ask.
+// An exposure: a named way in. Side, listeners, what selects an Ingress, what a selected one may
+// ask.
 //
 // The listener's port alone decides exposure and scheme (invariant 1): nothing here is ever
 // computed from a request.
@@ -17,13 +18,19 @@ namespace bd::model {
 
 enum class Side : std::uint8_t { internal, external };
 enum class Scheme : std::uint8_t { http, https };
-[[nodiscard]] constexpr std::string_view name(Side s) { return s == Side::internal ? "internal" : "external"; }
-[[nodiscard]] constexpr std::string_view name(Scheme s) { return s == Scheme::http ? "http" : "https"; }
-[[nodiscard]] constexpr std::uint16_t default_port(Scheme s) { return s == Scheme::http ? 80 : 443; }
+[[nodiscard]] constexpr std::string_view name(Side s) {
+  return s == Side::internal ? "internal" : "external";
+}
+[[nodiscard]] constexpr std::string_view name(Scheme s) {
+  return s == Scheme::http ? "http" : "https";
+}
+[[nodiscard]] constexpr std::uint16_t default_port(Scheme s) {
+  return s == Scheme::http ? 80 : 443;
+}
 
 /// One listening address of an exposure, and the facts that hold for all that arrives on it.
 struct Listener {
-  std::string name;                     ///< Unique within the exposure; "main" if there is one.
+  std::string name;  ///< Unique within the exposure; "main" if there is one.
   SocketAddress bind;
   Scheme public_scheme = Scheme::http;  ///< What the client spoke to the balancer.
   std::uint16_t public_port = 80;       ///< The port the client connected to.
@@ -52,10 +59,10 @@ struct Exposure {
   std::vector<Listener> listeners;  ///< At least one.
   /// Which Ingress labels select this exposure. Default: `expose` equal to the name.
   Selector selector;
-  bool custom_selector = false;              ///< False: the selector is the default one.
-  bool any_class = false;                    ///< `class: any`: foreign classes are served too.
-  /// IngressClass names whose Ingresses this exposure takes (key `ingressClass`). A class is ours if
-  /// some exposure names it, or its spec.controller is `blastdoor.io/ingress-controller`.
+  bool custom_selector = false;  ///< False: the selector is the default one.
+  bool any_class = false;        ///< `class: any`: foreign classes are served too.
+  /// IngressClass names whose Ingresses this exposure takes (key `ingressClass`). A class is ours
+  /// if some exposure names it, or its spec.controller is `blastdoor.io/ingress-controller`.
   std::vector<std::string> ingress_classes;
   Allow allow;
   HostOwnership hosts = HostOwnership::shared;  ///< Default: owned on side external.
@@ -74,7 +81,8 @@ inline constexpr std::string_view kControllerName = "blastdoor.io/ingress-contro
 /// internal-httpsecure 10001, external-http 10002, external-httpsecure 10003.
 std::vector<Exposure> default_exposures();
 
-/// An exposure with the defaults of its side: `allow` (all on internal, nothing on external), `hosts`, selector, one listener on 0.0.0.0:`port`.
+/// An exposure with the defaults of its side: `allow` (all on internal, nothing on external),
+/// `hosts`, selector, one listener on 0.0.0.0:`port`.
 Exposure make_exposure(std::string name, Side side, Scheme scheme, std::uint16_t port);
 
 }  // namespace bd::model

@@ -1,5 +1,6 @@
 #pragma once
-// What the compiler has to say about one object: served where, refused why. A value, never a log line.
+// What the compiler has to say about one object: served where, refused why. A value, never a log
+// line.
 
 #include <string>
 #include <string_view>
@@ -12,7 +13,8 @@ struct ObjectRef {
   std::string kind;
   std::string ns;
   std::string name;
-  std::string source;  ///< "kube", or "manifests:DIR"; objects of different sources never resolve each other.
+  std::string source;  ///< "kube", or "manifests:DIR"; objects of different sources never resolve
+                       ///< each other.
   std::string file;
   int line = 0;
   [[nodiscard]] std::string text() const;  ///< `Ingress shop/web (apps.yaml:12)`
@@ -33,9 +35,10 @@ struct Finding {
   Severity severity = Severity::info;
   std::string code;
   ObjectRef object;
-  std::string field;  ///< Field path: `metadata.labels.expose`, `spec.rules[0].http.paths[1].backend`
-  std::string what;   ///< One sentence, what is the matter.
-  std::string hint;   ///< One sentence, how to mend it; may be empty.
+  std::string
+      field;  ///< Field path: `metadata.labels.expose`, `spec.rules[0].http.paths[1].backend`
+  std::string what;                    ///< One sentence, what is the matter.
+  std::string hint;                    ///< One sentence, how to mend it; may be empty.
   std::vector<std::string> exposures;  ///< The exposures concerned; may be empty.
   bool operator==(const Finding&) const = default;
 };
@@ -45,6 +48,7 @@ struct Finding {
 
 /// The nearest of `candidates` to `word` for "did you mean"; empty if none is near (edit distance
 /// at most a third of the length, at least 1).
-[[nodiscard]] std::string nearest(std::string_view word, const std::vector<std::string>& candidates);
+[[nodiscard]] std::string nearest(std::string_view word,
+                                  const std::vector<std::string>& candidates);
 
 }  // namespace bd::model

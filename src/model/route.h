@@ -19,8 +19,8 @@ struct HostPattern {
   enum class Kind : std::uint8_t { exact, wildcard, any };
   Kind kind = Kind::any;
   std::string name;  ///< Lower case, no trailing dot; empty for any.
-  /// From Ingress spec.rules[].host: "" is any. Refuses IP literals and ports; upper case and a trailing
-  /// dot are folded away. The error completes "the host …".
+  /// From Ingress spec.rules[].host: "" is any. Refuses IP literals and ports; upper case and a
+  /// trailing dot are folded away. The error completes "the host …".
   static std::expected<HostPattern, std::string> parse(std::string_view text);
   [[nodiscard]] std::string text() const;  ///< "shop.example.com", "*.example.com", "*"
   /// `host`: http::Authority::host. IP literals match only `any`.
@@ -29,14 +29,14 @@ struct HostPattern {
 };
 
 /// Path of a rule, in the form that requests are matched in (http::normalize_path, slashes merged).
-/// Prefix matches whole elements: /a matches /a, /a/ and /a/b, not /ab; a trailing slash of a prefix
-/// is dropped ("/a/" is "/a"; "/" stays).
+/// Prefix matches whole elements: /a matches /a, /a/ and /a/b, not /ab; a trailing slash of a
+/// prefix is dropped ("/a/" is "/a"; "/" stays).
 struct PathPattern {
   enum class Kind : std::uint8_t { exact, prefix };
   Kind kind = Kind::prefix;
   std::string path = "/";
-  /// From Ingress spec.rules[].http.paths[].path. Refuses what no request can match, and dot segments,
-  /// which would serve more than is written. The error completes "the path …".
+  /// From Ingress spec.rules[].http.paths[].path. Refuses what no request can match, and dot
+  /// segments, which would serve more than is written. The error completes "the path …".
   static std::expected<PathPattern, std::string> parse(Kind kind, std::string_view text);
   [[nodiscard]] bool matches(std::string_view normal_path) const noexcept;
   auto operator<=>(const PathPattern&) const = default;
@@ -53,7 +53,8 @@ struct Redirect {
   std::uint16_t port = 443;
   bool operator==(const Redirect&) const = default;
 };
-/// A tombstone: 503 with `cause`, a finding's code. What a refused but selected and granted Ingress leaves.
+/// A tombstone: 503 with `cause`, a finding's code. What a refused but selected and granted Ingress
+/// leaves.
 struct Refuse {
   std::string cause;
   bool operator==(const Refuse&) const = default;

@@ -178,7 +178,7 @@ void ManualUpstream::stop_listening() {
   }
 }
 
-TestDoor::TestDoor(const std::function<void(model::Listener&)>& facts)
+TestDoor::TestDoor(const std::function<void(model::Listener&)>& facts, unsigned workers)
     : listener_(listen_on_loopback(port_)) {
   door.exposure =
       model::make_exposure("internal-http", model::Side::internal, model::Scheme::http, port_);
@@ -191,7 +191,14 @@ TestDoor::TestDoor(const std::function<void(model::Listener&)>& facts)
   const int on = 1;
   setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
   BD_ASSERT(fcntl(fd, F_SETFL, O_NONBLOCK) == 0);
-  server_ = Server::start({door.exposure.name, 1, {{"main", {fd}}}, stats_});
+  std::vector<int> fds{fd};
+  while (fds.size() < workers) {
+    std::uint16_t unused = 0;
+    others_.push_back(listen_on_loopback(unused));
+    BD_ASSERT(fcntl(others_.back().get(), F_SETFL, O_NONBLOCK) == 0);
+    fds.push_back(others_.back().get());
+  }
+  server_ = Server::start({door.exposure.name, workers, {{"main", fds}}, stats_});
 }
 
 TestDoor::~TestDoor() = default;

@@ -86,7 +86,8 @@ class ManualUpstream {
 /// A door of one listener on a port of loopback.
 class TestDoor {
  public:
-  explicit TestDoor(const std::function<void(model::Listener&)>& facts = {});
+  /// Of several workers only the first has a socket that a client can reach.
+  explicit TestDoor(const std::function<void(model::Listener&)>& facts = {}, unsigned workers = 1);
   ~TestDoor();
   [[nodiscard]] std::uint16_t port() const { return port_; }
   [[nodiscard]] Server& server() { return *server_; }
@@ -102,6 +103,7 @@ class TestDoor {
  private:
   std::uint16_t port_ = 0;
   UniqueFd listener_;
+  std::vector<UniqueFd> others_;
   telemetry::DoorStats* stats_ = nullptr;
   std::unique_ptr<Server> server_;
   std::uint64_t generation_ = 0;

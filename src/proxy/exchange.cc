@@ -263,6 +263,7 @@ rt::Task<Outcome> Exchange::forward() {
     if (result.kind == Attempt::Kind::finished) co_return result.outcome;
     if (result.kind == Attempt::Kind::again && tries == 0) {
       count(Counter::retries);
+      if (result.cause == Cause::connect_failed) count(Counter::upstream_connect_failures);
       continue;
     }
     const Outcome outcome = co_await answer(result.cause);

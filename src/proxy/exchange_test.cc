@@ -35,6 +35,8 @@ bool contains(std::string_view text, std::string_view part) {
 
 const auto head_is_there = [](std::string_view bytes) { return contains(bytes, "\r\n\r\n"); };
 
+constexpr bool kSanitized = __has_feature(address_sanitizer) || __has_feature(thread_sanitizer);
+
 std::size_t resident_bytes() {
   std::FILE* file = std::fopen("/proc/self/statm", "re");
   unsigned long total = 0, resident = 0;
@@ -171,7 +173,7 @@ TEST(Exchange, AClientThatDoesNotReadCostsNoMemoryAndIsCutOff) {
     return door.counter(Counter::timeouts_downstream) == 1;
   }));
   sender.join();
-  EXPECT_LT(most - before, 4U << 20);
+  EXPECT_LT(most - before, (kSanitized ? 32U : 4U) << 20);
   (void)client.rest();
   EXPECT_TRUE(client.was_reset());
 }
@@ -214,7 +216,8 @@ TEST(Exchange, AHundredThousandRequestsLeaveNothingBehind) {
   const std::size_t memory = resident_bytes();
   for (int i = 0; i < 10; ++i) round(10);
   EXPECT_EQ(open_descriptors(), descriptors);
-  EXPECT_LT(resident_bytes(), memory + (8U << 20));
+  // A sanitizer keeps what was freed.
+  if (!kSanitized) EXPECT_LT(resident_bytes(), memory + (8U << 20));
   EXPECT_EQ(door.stats().active_requests.load(), 0U);
   EXPECT_EQ(door.counter(Counter::requests), 102'000U);
 }

@@ -104,6 +104,27 @@ TEST(Limits, OfAnAnswersHead) {
   }
 }
 
+TEST(Limits, WorkersShareTheConnectionsOfTheirDoor) {
+  struct Case {
+    std::uint32_t connections_max;
+    unsigned workers;
+    std::uint64_t of_one;
+  };
+  // Rounded up: a worker with no share could never answer.
+  constexpr Case cases[] = {{8, 1, 8}, {8, 4, 2}, {9, 4, 3}, {1, 4, 1}};
+  for (const Case& c : cases) {
+    TestDoor door([&](model::Listener& l) { l.limits.connections_max = c.connections_max; },
+                  c.workers);
+    door.route("a.test", {});
+    std::vector<std::unique_ptr<Client>> clients;
+    for (std::uint32_t i = 0; i <= c.connections_max; ++i) {
+      clients.push_back(std::make_unique<Client>(door.port()));
+    }
+    EXPECT_TRUE(eventually([&] { return door.counter(Counter::limit_connections) > 0; }));
+    EXPECT_EQ(door.counter(Counter::connections), c.of_one) << c.connections_max << c.workers;
+  }
+}
+
 TEST(Limits, ConnectionsAboveTheLimitWaitForRoom) {
   TestDoor door([](model::Listener& l) { l.limits.connections_max = 3; });
   door.route("a.test", {});

@@ -31,6 +31,7 @@ TEST(Timeouts, ConnectEndsAfterOneMoreTry) {
   client.send(kGet);
   EXPECT_TRUE(contains(client.response(), "X-Blastdoor-Cause: connect-failed\r\n"));
   EXPECT_EQ(door.counter(Counter::upstream_connects), 2U);
+  EXPECT_EQ(door.counter(Counter::upstream_connect_failures), 2U);
 }
 
 TEST(Timeouts, AHeadThatDripsInIsAsLateAsNone) {

@@ -128,7 +128,7 @@ void ManifestFolder::parse(File& file, const std::string& path, const std::strin
         "manifest-syntax", path, error.line,
         fmt::format("The file can't be parsed: {}.", error.what),
         file.was_good ? "The last good version of the whole file stays in use until it is mended."
-                      : "Only the documents before this line are used."));
+                      : "The other documents of the file are used."));
   }
   const bool good = result.errors.empty();
   if (!good && file.was_good) return;

@@ -8,8 +8,8 @@
 
 namespace bd::text {
 
-/// Calls must nest rightly: key() before each value inside an object. Bytes that are no valid UTF-8 are replaced
-/// by U+FFFD, so that the output is always JSON.
+/// Calls must nest rightly: key() before each value inside an object. Bytes that are no valid UTF-8
+/// are replaced by U+FFFD, so that the output is always JSON.
 class JsonWriter {
  public:
   explicit JsonWriter(int indent = 2) : indent_(indent) {}  ///< 0: one line.
@@ -24,7 +24,9 @@ class JsonWriter {
   JsonWriter& boolean(bool value);
   JsonWriter& null();
   /// key + string in one.
-  JsonWriter& member(std::string_view name, std::string_view value) { return key(name).string(value); }
+  JsonWriter& member(std::string_view name, std::string_view value) {
+    return key(name).string(value);
+  }
   JsonWriter& member(std::string_view name, std::int64_t value) { return key(name).number(value); }
   [[nodiscard]] std::string take();  ///< With a final newline if indented.
 
@@ -33,7 +35,10 @@ class JsonWriter {
   void newline();
   std::string out_;
   int indent_;
-  struct Level { bool array; bool empty; };
+  struct Level {
+    bool array;
+    bool empty;
+  };
   std::vector<Level> levels_;
   bool after_key_ = false;
 };

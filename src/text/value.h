@@ -1,7 +1,7 @@
 #pragma once
 // A document tree: what YAML and JSON bytes become, with the place of every value, so that an error
-// can say file and line. Pure, bounded in depth and size; the only includes of yaml-cpp and simdjson
-// are in this room's .cc files.
+// can say file and line. Pure, bounded in depth and size; the only includes of yaml-cpp and
+// simdjson are in this room's .cc files.
 
 #include <cstdint>
 #include <expected>
@@ -24,7 +24,8 @@ class Value {
  public:
   using Array = std::vector<Value>;
   using Member = std::pair<std::string, Value>;
-  using Object = std::vector<Member>;  ///< In document order; duplicate keys are refused by the parsers.
+  using Object =
+      std::vector<Member>;  ///< In document order; duplicate keys are refused by the parsers.
   enum class Kind : std::uint8_t { null, boolean, integer, real, string, array, object };
 
   Value() = default;
@@ -64,15 +65,17 @@ struct ParseLimits {
   std::size_t nodes_max = 4'000'000;  ///< After alias expansion: stops alias bombs.
 };
 
-/// All documents of a YAML stream (JSON is YAML). Plain scalars get the types of the YAML 1.2 core schema
-/// (so `yes` is a string, `0o14` and `1e3` numbers; quoted scalars are strings); empty documents are skipped.
-/// An error in one document does not hide the ones before it: they are returned with it.
+/// All documents of a YAML stream (JSON is YAML). Plain scalars get the types of the YAML 1.2 core
+/// schema (so `yes` is a string, `0o14` and `1e3` numbers; quoted scalars are strings); empty
+/// documents are skipped. An error in one document does not hide the ones before it: they are
+/// returned with it.
 struct YamlResult {
   std::vector<Value> documents;
   std::vector<ParseError> errors;
 };
 [[nodiscard]] YamlResult parse_yaml(std::string_view bytes, const ParseLimits& limits = {});
 /// One JSON document (RFC 8259), strict.
-[[nodiscard]] std::expected<Value, ParseError> parse_json(std::string_view bytes, const ParseLimits& limits = {});
+[[nodiscard]] std::expected<Value, ParseError> parse_json(std::string_view bytes,
+                                                          const ParseLimits& limits = {});
 
 }  // namespace bd::text

@@ -57,8 +57,19 @@ class Translation {
     for (const kube::Ingress& ingress : source.ingresses) {
       Selection selection = select(ingress, source.classes, config_);
       for (model::Finding& finding : selection.findings) findings_.add(std::move(finding));
-      if (!selection.exposures.empty())
+      if (selection.exposures.empty()) {
+        say_what_hid_the_labels(ingress);
+      } else {
         add_candidate(ingress, backends, std::move(selection.exposures));
+      }
+    }
+  }
+
+  /// Labels that can't be read may be why nothing selects it: that is no free choice.
+  void say_what_hid_the_labels(const kube::Ingress& ingress) {
+    for (const model::Finding& mistake : ingress.mistakes) {
+      const bool refused = mistake.severity == Severity::refused;
+      if (refused && mistake.field.starts_with("metadata")) findings_.add(mistake);
     }
   }
 

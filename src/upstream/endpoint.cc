@@ -49,7 +49,8 @@ std::unique_ptr<Connection> Endpoint::take_idle(Check check) {
 void Endpoint::keep_idle(std::unique_ptr<Connection> connection, rt::Duration idle_max) {
   rt::Handle& handle = connection->stream.handle();
   if (retired_ || handle.peer_closed) return;
-  // Bytes that arrived before now and were not read belong to no request, and no event will tell of them again.
+  // Bytes that arrived before now and were not read belong to no request, and no event will tell of
+  // them again.
   if (handle.readable && !is_silent(connection->stream.fd())) return;
   handle.readable = false;
   if (idle_.size() >= model::kIdlePerEndpointMax) return;

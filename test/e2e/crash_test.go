@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"strings"
 	"testing"
+	"time"
 
 	"blastdoor.io/test/blastdoor"
 	"blastdoor.io/test/echo"
@@ -57,7 +58,7 @@ func (v victim) mend() {
 	v.remove("poison.yaml")
 	host := expect.NewHost("mended")
 	v.write("mended.yaml", v.ingress("mended", "internal-http", host))
-	servedWithin(v.t, expect.Soon, host, "")
+	servedWithin(v.t, expect.Live, host, "")
 	servedWithin(v.t, expect.Live, v.hostOf["internal-http"], "")
 	poll.Eventually(v.t, expect.Live, "the finding goes", func() error {
 		if quarantine() == nil {
@@ -108,14 +109,14 @@ func quarantine() error {
 
 func awaitQuarantine(t *testing.T, b *blastdoor.Blastdoor, deaths int) {
 	t.Helper()
-	took := poll.Eventually(t, expect.Soon, "quarantine", quarantine)
+	took := poll.Eventually(t, time.Minute, "quarantine", quarantine)
 	poll.Eventually(t, expect.Live, "deaths", func() error {
 		if got := strings.Count(b.Output(), poisonDeath); got != deaths {
 			return fmt.Errorf("%d deaths, not %d", got, deaths)
 		}
 		return nil
 	})
-	t.Logf("held back after %v and %d deaths in all", took.Round(1e6), deaths)
+	t.Logf("held back after %v and %d deaths in all", took.Round(time.Millisecond), deaths)
 }
 
 // A table that kills its door is put aside for the one before, and the other doors notice nothing.

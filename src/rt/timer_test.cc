@@ -35,7 +35,7 @@ struct Wheel : ::testing::Test {
     wheel.advance(now);
   }
   /// As a loop does: sleeps until next(), again and again. Returns how often it woke.
-  int sleep_until(Instant end) {
+  int live_until(Instant end) {
     int turns = 0;
     while (wheel.next() <= end) {
       advance_to(std::max(wheel.next(), now));
@@ -70,11 +70,11 @@ TEST_F(TimerWheelTest, NextIsSoonEnoughForEveryDeadline) {
     Alarm alarm(now);
     const Instant begin = now;
     wheel.arm(alarm, begin + after);
-    const int turns = sleep_until(begin + after + TimerWheel::kTick);
+    const int turns = live_until(begin + after + TimerWheel::kTick);
     ASSERT_EQ(alarm.fired.size(), 1u) << after.count();
     EXPECT_GE(alarm.fired[0], begin + after);
     EXPECT_LE(turns, 2 + after / 16s) << "a far deadline costs a look per round, no more";
-    sleep_until(now + 1h);
+    live_until(now + 1h);
   }
 }
 
@@ -83,7 +83,7 @@ TEST_F(TimerWheelTest, AnEmptyWheelNeedsNobody) {
   Alarm alarm(now);
   wheel.arm(alarm, now + 1s);
   EXPECT_LE(wheel.next(), now + 1s + TimerWheel::kTick);
-  sleep_until(now + 2s);
+  live_until(now + 2s);
   EXPECT_EQ(wheel.next(), kNever);
 }
 
@@ -97,7 +97,7 @@ TEST_F(TimerWheelTest, MovingADeadlineMovesTheAlarm) {
     const Instant begin = now;
     wheel.arm(alarm, begin + first);
     wheel.arm(alarm, begin + second);
-    sleep_until(begin + 70s);
+    live_until(begin + 70s);
     ASSERT_EQ(alarm.fired.size(), 1u);
     EXPECT_GE(alarm.fired[0], begin + second);
     EXPECT_LE(alarm.fired[0], begin + second + TimerWheel::kTick);
@@ -111,7 +111,7 @@ TEST_F(TimerWheelTest, ADeadlineThatMovesWithEveryRequestNeverFires) {
     advance_to(now + 50ms);
   }
   EXPECT_TRUE(alarm.fired.empty());
-  sleep_until(now + 76s);
+  live_until(now + 76s);
   EXPECT_EQ(alarm.fired.size(), 1u);
 }
 
@@ -119,14 +119,14 @@ TEST_F(TimerWheelTest, DisarmedTimersStaySilentAndCanBeArmedAgain) {
   Alarm alarm(now);
   wheel.arm(alarm, now + 1s);
   wheel.disarm(alarm);
-  sleep_until(now + 5s);
+  live_until(now + 5s);
   EXPECT_TRUE(alarm.fired.empty());
   wheel.arm(alarm, now + 1s);
   wheel.arm(alarm, kNever);
-  sleep_until(now + 5s);
+  live_until(now + 5s);
   EXPECT_TRUE(alarm.fired.empty());
   wheel.arm(alarm, now + 1s);
-  sleep_until(now + 5s);
+  live_until(now + 5s);
   EXPECT_EQ(alarm.fired.size(), 1u);
 }
 
@@ -136,7 +136,7 @@ TEST_F(TimerWheelTest, TimersMayArmThemselvesAgainWhenTheyFire) {
     if (alarm.fired.size() < 10) wheel.arm(alarm, now + 100ms);
   };
   wheel.arm(alarm, now + 100ms);
-  sleep_until(now + 10s);
+  live_until(now + 10s);
   ASSERT_EQ(alarm.fired.size(), 10u);
   for (std::size_t i = 1; i < 10; ++i) EXPECT_GE(alarm.fired[i] - alarm.fired[i - 1], 100ms);
 }
@@ -154,7 +154,7 @@ TEST_F(TimerWheelTest, OneThatFiresMayEndAnyOther) {
     };
     wheel.arm(*self, now + 100ms);
   }
-  sleep_until(now + 1s);
+  live_until(now + 1s);
   EXPECT_EQ(fired, 1);
   EXPECT_EQ(alarms.size(), 1u);
 }
@@ -171,7 +171,7 @@ TEST_F(TimerWheelTest, OneThatFiresMayMoveItsNeighbours) {
   const Instant begin = now;
   wheel.arm(first, now + 100ms);
   wheel.arm(second, now + 100ms);
-  sleep_until(now + 5s);
+  live_until(now + 5s);
   ASSERT_EQ(first.fired.size() + second.fired.size(), 2u);
   EXPECT_GE(std::max(first.fired[0], second.fired[0]), begin + 1100ms);
 }
@@ -190,7 +190,7 @@ TEST_F(TimerWheelTest, ALongSleepMissesNothing) {
     advance_to(begin + sleep + TimerWheel::kTick);
     for (const auto& alarm : due) ASSERT_EQ(alarm->fired.size(), 1u);
     for (const auto& alarm : later) ASSERT_TRUE(alarm->fired.empty());
-    sleep_until(begin + sleep + 41s);
+    live_until(begin + sleep + 41s);
     for (const auto& alarm : later) ASSERT_EQ(alarm->fired.size(), 1u);
   }
 }

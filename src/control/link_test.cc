@@ -176,6 +176,31 @@ TEST_F(LinkTest, APoisonIsHeldBackUntilItsHostsChange) {
   EXPECT_EQ(generations(), (std::vector<std::uint64_t>{7, 9, 11}));
 }
 
+TEST_F(LinkTest, WhatWasBeforeThePoisonIsToldWithTheEndpointsOfNow) {
+  attach();
+  update(state({"good.test"}), 6);
+  ASSERT_TRUE(wait_acked(6));
+  update(state({"good.test", "poison.test"}), 7);
+  ASSERT_TRUE(wait_acked(7));
+  update(state({"good.test", "venom.test"}), 8);  // Another change, as deadly.
+  ASSERT_TRUE(wait_acked(8));
+  loop_.call([this] { door_.disconnect(); });
+  EXPECT_TRUE(quarantine(7));
+  EXPECT_EQ(quarantined(), 0u) << "it is not what is wanted any more";
+  EXPECT_TRUE(quarantine(8));
+  EXPECT_EQ(quarantined(), 8u);
+  attach();
+  ASSERT_TRUE(wait_acked(6));
+  EXPECT_TRUE(wait_hosts("good.test"));
+  update_endpoints(state({"good.test", "venom.test"}, "10.0.0.2:80"));
+  ASSERT_TRUE(loop_.wait([this] { return door_.endpoints(kUpstream) == "10.0.0.2:80"; }));
+  EXPECT_EQ(door_.hosts(), "good.test");
+  update(state({"good.test", "poison.test"}, "10.0.0.3:80"), 9);  // The first poison once more.
+  EXPECT_EQ(quarantined(), 7u);
+  ASSERT_TRUE(loop_.wait([this] { return door_.endpoints(kUpstream) == "10.0.0.3:80"; }));
+  EXPECT_EQ(door_.hosts(), "good.test");
+}
+
 TEST_F(LinkTest, AStateThatTookThePlaceOfThePoisonIsNotHeld) {
   attach();
   update(state({"poison.test"}), 7);

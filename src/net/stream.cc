@@ -117,7 +117,7 @@ IoResult Stream::write(std::span<const iovec> from) noexcept {
 }
 
 void Stream::close() noexcept {
-  handle_.detach();
+  handle_.abandon();
   fd_.reset();
 }
 
@@ -153,7 +153,6 @@ Accepted accept(int listener) noexcept {
   const int fd =
       accept4(listener, reinterpret_cast<sockaddr*>(&address), &size, SOCK_NONBLOCK | SOCK_CLOEXEC);
   if (fd < 0) return {UniqueFd{}, {}, errno};
-  no_delay(fd);
   return {UniqueFd(fd), from_kernel(address), 0};
 }
 

@@ -27,6 +27,11 @@ struct IoResult {
 /// A connected, or connecting, TCP socket in a reactor.
 class Stream {
  public:
+  Stream() = default;
+  Stream(const Stream&) = delete;
+  Stream& operator=(const Stream&) = delete;
+  ~Stream() { close(); }
+
   /// Takes the descriptor (non-blocking). False if it can't be registered; the stream is then
   /// closed.
   bool open(rt::Reactor& reactor, UniqueFd fd);
@@ -62,6 +67,7 @@ struct Accepted {
   SocketAddress peer;
   int error = 0;  ///< errno when there is no fd: EAGAIN, EMFILE, ECONNABORTED …
 };
+/// A connection with the options of its listener: TCP_NODELAY is inherited.
 [[nodiscard]] Accepted accept(int listener) noexcept;
 
 /// Addresses of this host's interfaces, read once.

@@ -229,7 +229,7 @@ Exchange::Attempt Exchange::finish_response(upstream::Endpoint& endpoint) {
     endpoint.keep_idle(std::move(connection_), timeouts_.upstream_idle);
   }
   if (!request_done) return {Attempt::Kind::finished, Cause::none, Outcome::linger};
-  return {Attempt::Kind::finished, Cause::none, closing_ ? Outcome::linger : Outcome::keep};
+  return {Attempt::Kind::finished, Cause::none, closing_ ? Outcome::close : Outcome::keep};
 }
 
 }  // namespace bd::proxy

@@ -97,7 +97,11 @@ rt::Task<void> Session::serve(std::unique_ptr<Session> session) {
       if (++served % 16 == 0) co_await session->waiter.yield();
       continue;
     }
-    if (outcome == Outcome::linger) co_await session->linger();
+    // Bytes that nobody read would turn the close into a reset, and the response would be lost.
+    const bool unread = !session->in.empty() || session->client.handle().readable;
+    if (outcome == Outcome::linger || (outcome == Outcome::close && unread)) {
+      co_await session->linger();
+    }
     if (outcome == Outcome::reset) session->client.reset();
     co_return;
   }

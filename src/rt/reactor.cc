@@ -86,6 +86,11 @@ void Handle::detach() noexcept {
   if (reactor_ == nullptr) return;
   epoll_event ignored{};
   epoll_ctl(reactor_->epoll_.get(), EPOLL_CTL_DEL, fd_, &ignored);
+  abandon();
+}
+
+void Handle::abandon() noexcept {
+  if (reactor_ == nullptr) return;
   reactor_->forget(this);
   reactor_ = nullptr;
   sink_ = nullptr;

@@ -82,6 +82,8 @@ class Handle {
   /// memory).
   bool attach(Reactor& reactor, int fd);
   void detach() noexcept;
+  /// The same for a descriptor that is closed right after, which takes it out of the epoll set.
+  void abandon() noexcept;
   void set_sink(EventSink* sink) noexcept { sink_ = sink; }
 
   bool readable = true;  ///< A read may succeed. Optimistic at first: try, then wait.

@@ -11,8 +11,14 @@
 
 namespace {
 std::size_t allocations = 0;
+#ifdef BD_SANITIZED
+constexpr bool kCountsAllocations = false;  // The sanitizers bring operators of their own.
+#else
+constexpr bool kCountsAllocations = true;
+#endif
 }  // namespace
 
+#ifndef BD_SANITIZED
 void* operator new(std::size_t size) {
   ++allocations;
   if (void* const out = std::malloc(size)) return out;
@@ -24,6 +30,7 @@ void operator delete(void* memory) noexcept {
 void operator delete(void* memory, std::size_t) noexcept {
   std::free(memory);
 }
+#endif
 
 namespace bd::route {
 namespace {
@@ -193,6 +200,7 @@ TEST(Table, NeverAllocatesInAMatch) {
       Table::compile({host_of("a.example.com", {"/", "=/exact", "/long/path/of/elements"}),
                       host_of("*.example.com", {"/"}), host_of("*", {"/any"})});
   const std::string long_path = "/long/path/of/elements" + std::string(4000, '/');
+  if (!kCountsAllocations) GTEST_SKIP() << "allocations are not counted under sanitizers";
   const std::size_t before = allocations;
   bool served = true;
   for (const std::string_view host :

@@ -67,8 +67,18 @@ print_what_to_try() {
 	printf '\nEdit a file in %s and it is live in a moment. Ctrl-C ends.\n\n' "$manifests"
 }
 
+# Every curl line of the README must be one that is tried here; a comment may follow it there.
+readme_is_tried() {
+	local right=0 line
+	while read -r line; do
+		printf '%s\n' "${try[@]}" | grep -qxF -- "$line" || { say "README.md shows what nobody tries here: $line"; right=1; }
+	done < <(sed -nE 's/^(curl .*127\.0\.0\.1:.*)$/\1/; T; s/ +# .*//; p' README.md)
+	return "$right"
+}
+
+# try_everything [CHECK…]: all of the above, and then the checks that are named.
 try_everything() {
-	local passed=0 failed=0
+	local passed=0 failed=0 check
 	for ((i = 0; i < ${#try[@]}; i += 3)); do
 		printf '\n# %s\n$ %s\n' "${try[i]}" "${try[i + 1]}"
 		if answer "${try[i + 1]}" "${try[i + 2]}"; then
@@ -78,17 +88,11 @@ try_everything() {
 			echo "demo: WRONG: the answer does not match ${try[i + 2]}"
 		fi
 	done
+	for check in "$@"; do
+		if "$check"; then passed=$((passed + 1)); else failed=$((failed + 1)); fi
+	done
 	printf '\ndemo: %s passed, %s failed\n' "$passed" "$failed"
 	[ "$failed" = 0 ]
-}
-
-# Every curl line of the README must be one that was tried here; a comment may follow it there.
-readme_is_tried() {
-	local wrong=0 line
-	while read -r line; do
-		printf '%s\n' "${try[@]}" | grep -qxF -- "$line" || { say "README.md shows what nobody tries here: $line"; wrong=1; }
-	done < <(sed -nE 's/^(curl .*127\.0\.0\.1:.*)$/\1/; T; s/ +# .*//; p' README.md)
-	return "$wrong"
 }
 
 ports_are_free() {
@@ -164,8 +168,7 @@ check() {
 	log=$(mktemp)
 	start_all 2>"$log" || { cat "$log" >&2; exit 1; }
 	local code=0
-	try_everything || code=1
-	readme_is_tried || code=1
+	try_everything readme_is_tried || code=1
 	[ "$code" = 0 ] || { say "what blastdoor said:"; cat "$log" >&2; }
 	rm -f "$log"
 	stop

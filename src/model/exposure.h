@@ -6,6 +6,7 @@
 // computed from a request.
 
 #include <cstdint>
+#include <map>
 #include <optional>
 #include <string>
 #include <vector>
@@ -28,6 +29,28 @@ enum class Scheme : std::uint8_t { http, https };
   return s == Scheme::http ? 80 : 443;
 }
 
+/// Where a listener's certificates come from (key `tls.mode`). `off`: plain, TLS ended before us or
+/// never was. `self_signed`: made in memory by the door; enough for an ALB's HTTPS target group.
+enum class TlsMode : std::uint8_t { off, self_signed, files, secrets };
+enum class TlsVersion : std::uint8_t { tls12, tls13 };
+enum class ClientCertificate : std::uint8_t { none, optional, required };
+
+/// What TLS asks of a client, for a whole listener or for one host.
+struct TlsPolicy {
+  TlsVersion min_version = TlsVersion::tls12;
+  ClientCertificate client = ClientCertificate::none;
+  std::string client_ca;  ///< Key of a bundle in snapshot::Door::bundles; empty if `client` is none.
+  bool operator==(const TlsPolicy&) const = default;
+};
+
+struct Tls {
+  TlsMode mode = TlsMode::off;
+  TlsPolicy policy;
+  /// By host, exact or `*.example.com`: what differs from `policy`.
+  std::map<std::string, TlsPolicy> hosts;
+  bool operator==(const Tls&) const = default;
+};
+
 /// One listening address of an exposure, and the facts that hold for all that arrives on it.
 struct Listener {
   std::string name;  ///< Unique within the exposure; "main" if there is one.
@@ -36,6 +59,9 @@ struct Listener {
   std::uint16_t public_port = 80;       ///< The port the client connected to.
   std::vector<Cidr> accept_from;        ///< Who may connect; empty: everyone. Others get a reset.
   std::vector<Cidr> trusted_peers;      ///< Whose last X-Forwarded-For entry counts; empty: nobody.
+  /// Who must send a PROXY protocol header (v1 or v2) first; from others it is refused.
+  std::vector<Cidr> proxy_protocol_from;
+  Tls tls;
   std::string health_path = "/-/healthz";
   Limits limits;
   Timeouts timeouts;

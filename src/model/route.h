@@ -85,10 +85,32 @@ struct Endpoint {
   auto operator<=>(const Endpoint&) const = default;
 };
 
+/// How a door encrypts towards an upstream. `prefer`: TLS if the endpoint speaks it, unverified.
+/// `require`: TLS, unverified. `verify`: TLS, the certificate checked against `ca` and `server_name`.
+enum class UpstreamTls : std::uint8_t { off, prefer, require, verify };
+/// `h2`: HTTP/2, by ALPN over TLS, by prior knowledge without (h2c).
+enum class UpstreamProtocol : std::uint8_t { http1, h2 };
+/// Which PROXY protocol header goes in front of each connection.
+enum class ProxyHeader : std::uint8_t { none, v1, v2 };
+
 /// Unit of the feed: a backend service as one door needs it. Endpoints travel apart.
 struct Upstream {
   std::string key;
+  UpstreamProtocol protocol = UpstreamProtocol::http1;
+  UpstreamTls tls = UpstreamTls::off;
+  std::string server_name;         ///< For SNI and the SAN check; empty only if `tls` is off.
+  std::string ca;                  ///< Key of a bundle in snapshot::Door::bundles; `verify` only.
+  std::string client_certificate;  ///< Key in snapshot::Door::certificates; empty: none.
+  ProxyHeader proxy_header = ProxyHeader::none;
   bool operator==(const Upstream&) const = default;
+};
+
+/// Unit of the feed: a certificate chain, leaf first, with its private key, as PEM texts. Checked
+/// by the controller (tls::inspect) before it is sent.
+struct Certificate {
+  std::string chain;
+  std::string key;
+  bool operator==(const Certificate&) const = default;
 };
 
 }  // namespace bd::model

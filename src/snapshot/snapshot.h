@@ -37,6 +37,15 @@ struct Door {
       upstreams;  ///< By key; just those that a route forwards to.
   std::map<std::string, std::vector<model::Endpoint>>
       endpoints;  ///< By upstream key; sorted, unique.
+  /// By key ("file NAME", "secret NAMESPACE/NAME"): what listeners serve, and what upstreams are shown.
+  std::map<std::string, std::shared_ptr<const model::Certificate>> certificates;
+  /// By listener name: the keys of the certificates that SNI chooses from; the first is for unknown
+  /// names.
+  std::map<std::string, std::vector<std::string>> served_certificates;
+  /// PEM bundles of CA certificates by key ("file NAME", "system", "configmap NAMESPACE/NAME").
+  std::map<std::string, std::shared_ptr<const std::string>> bundles;
+  /// Session ticket keys, 80 bytes each: the first encrypts, all decrypt. Rotated by the controller.
+  std::vector<std::string> ticket_keys;
   /// Own addresses that must never be connected to (invariant 5): data, admin, probe and metrics
   /// addresses.
   std::vector<SocketAddress> denied;

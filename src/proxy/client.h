@@ -11,6 +11,7 @@
 #include "proxy/respond.h"
 #include "proxy/sink.h"
 #include "proxy/source.h"
+#include "proxy/session.h"
 #include "proxy/worker.h"
 #include "rt/reactor.h"
 #include "rt/task.h"
@@ -30,14 +31,18 @@ struct RequestHead {
   decide::BodyFraming body;  ///< As it came: none, a length, or to be seen.
   bool has_content_length = false;
   bool expect_continue = false;
+  bool grpc = false;
   bool wants_websocket = false;  ///< A valid opening handshake (RFC 6455 §4.2.1, RFC 8441 §5).
 };
 
 class Client {
  public:
-  Client(Worker& owner, std::shared_ptr<const decide::Listener> at, const SocketAddress& address,
-         rt::Waiter& wakes)
-      : worker(owner), listener(std::move(at)), peer(address), waiter(wakes) {}
+  Client(Session& session, rt::Waiter& wakes)
+      : worker(session.worker),
+        listener(session.listener()),
+        peer(session.peer),
+        tls(session.client.tls()),
+        waiter(wakes) {}
   Client(const Client&) = delete;
   Client& operator=(const Client&) = delete;
 
@@ -62,6 +67,7 @@ class Client {
   Worker& worker;
   std::shared_ptr<const decide::Listener> listener;  ///< Pinned until the response's head.
   const SocketAddress peer;
+  const tls::Session* tls;  ///< Null: plain.
   rt::Waiter& waiter;
 
  protected:

@@ -46,7 +46,7 @@ bool says_te_trailers(const http::Fields& fields) {
 }  // namespace
 
 H1Client::H1Client(Session& session)
-    : Client(session.worker, session.listener(), session.peer, session.waiter),
+    : Client(session, session.waiter),
       session_(session),
       body_(session.client, session.in, Party::downstream),
       sink_(session.client) {

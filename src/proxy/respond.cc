@@ -59,6 +59,14 @@ int grpc_status(Cause cause, int status) {
 
 }  // namespace
 
+bool is_grpc(const http::Fields& fields) {
+  const http::Field* type = http::find(fields, http::FieldName::content_type);
+  constexpr std::string_view grpc = "application/grpc";
+  return type != nullptr && type->value.starts_with(grpc) &&
+         (type->value.size() == grpc.size() || type->value[grpc.size()] == '+' ||
+          type->value[grpc.size()] == ';');
+}
+
 OwnResponse own_response(const OwnAnswer& answer) {
   const decide::CauseInfo& cause = decide::info(answer.cause);
   OwnResponse out;

@@ -29,6 +29,9 @@ struct OwnResponse {
 };
 [[nodiscard]] OwnResponse own_response(const OwnAnswer& answer);
 
+/// By the content type (gRPC over HTTP/2, "Requests").
+[[nodiscard]] bool is_grpc(const http::Fields& fields);
+
 /// The whole response for HTTP/1, head and body.
 [[nodiscard]] std::string respond(const OwnAnswer& answer);
 

@@ -131,6 +131,7 @@ class Reactor {
   void stop() noexcept { stopping_ = true; }
   /// From now on nothing waits any more.
   void cancel() noexcept { cancelled_ = true; }
+  [[nodiscard]] bool is_cancelled() const noexcept { return cancelled_; }
   /// From any thread: `work` runs on the loop's thread, in order.
   void post(std::function<void()> work);
 

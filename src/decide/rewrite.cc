@@ -59,6 +59,9 @@ Fate fate_of_request_field(FieldName name) {
     case FieldName::x_amzn_other:
       return Fate::keep_if_trusted;
     case FieldName::other:
+    case FieldName::sec_websocket_key:
+    case FieldName::sec_websocket_version:
+    case FieldName::sec_websocket_accept:
     case FieldName::date:
     case FieldName::server:
     case FieldName::content_type:

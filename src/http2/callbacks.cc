@@ -132,6 +132,12 @@ int Callbacks::on_header(nghttp2_session* /*session*/, const nghttp2_frame* /*fr
   return NGHTTP2_ERR_CALLBACK_FAILURE;  // So that the rest of the bomb is not even decoded.
 }
 
+void Callbacks::end_received(Connection& self, std::int32_t id, Stream& stream) {
+  if (stream.reset) return;
+  stream.ended = true;
+  self.handler_.on_end(id);
+}
+
 void Callbacks::headers_received(Connection& self, const nghttp2_frame& frame, Stream& stream) {
   const std::int32_t id = frame.hd.stream_id;
   const bool end = (frame.hd.flags & NGHTTP2_FLAG_END_STREAM) != 0;
@@ -152,12 +158,12 @@ void Callbacks::headers_received(Connection& self, const nghttp2_frame& frame, S
     stream.final_head_seen = head->status >= 200 || head->status == 0;
     self.handler_.on_head(id, std::move(*head), end);
   }
-  if (end && !stream.reset) self.handler_.on_end(id);
+  if (end) end_received(self, id, stream);
 }
 
 void Callbacks::data_received(Connection& self, const nghttp2_frame& frame, Stream& stream) {
   const bool end = (frame.hd.flags & NGHTTP2_FLAG_END_STREAM) != 0;
-  if (end && !stream.reset) self.handler_.on_end(frame.hd.stream_id);
+  if (end) end_received(self, frame.hd.stream_id, stream);
   if (end || frame.hd.length == 0 || frame.hd.length > frame.data.padlen || !self.budgets_) return;
   if (const char* flood = self.budgets_->padding_only(self.now_)) {
     self.end(kEnhanceYourCalm, flood, true);

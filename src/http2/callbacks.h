@@ -39,6 +39,7 @@ struct Callbacks {
 
  private:
   static void headers_received(Connection& connection, const nghttp2_frame& frame, Stream& stream);
+  static void end_received(Connection& connection, std::int32_t id, Stream& stream);
   static void data_received(Connection& connection, const nghttp2_frame& frame, Stream& stream);
 };
 

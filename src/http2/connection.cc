@@ -176,6 +176,9 @@ void Connection::stream_closed(std::int32_t id, std::uint32_t error_code) {
   const bool ours = !stream.peer_reset && error_code != kNoError && error_code != kRefusedStream;
   if (ours || (stream.peer_reset && !stream.head_sent)) blame(stream);
   if (error_code == kNoError) error_code = stream.reset_code;
+  // What the peer broke off must not pass for complete, whatever it says of it.
+  const bool complete = stream.ended && (role_ == Role::client || stream.end_sent);
+  if (error_code == kNoError && stream.peer_reset && !complete) error_code = kCancel;
   if (stream.known) closed_.push_back({id, error_code});
   streams_.erase(found);
 }

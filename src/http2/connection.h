@@ -41,7 +41,8 @@ class Handler {
   virtual void on_writable(std::int32_t stream) = 0;
   /// Exactly once per stream that on_head or submit_request made known, also when the connection
   /// fails; but not from the destructor. Nothing else is heard of the stream after it, and calls
-  /// for it do nothing. 0: both halves complete, or somebody reset it with NO_ERROR.
+  /// for it do nothing. 0: both halves are complete (client role: the response is), or
+  /// reset(NO_ERROR) was asked for.
   virtual void on_closed(std::int32_t stream, std::uint32_t error_code) = 0;
 
  protected:

@@ -317,6 +317,10 @@ TEST(Malformed, ResponsesAreJudgedToo) {
        "GET",
        answer({{":status", "100"}}, false) + data(1, "x", true),
        {"1 status 100", "1 closed 1"}},
+      {"a response that is broken off without error",
+       "GET",
+       answer({{":status", "200"}}, false) + data(1, "x") + rst_stream(1, kNoError),
+       {"1 status 200", "1 data x", "1 closed 8"}},
       {"reset", "GET", rst_stream(1, kRefusedStream), {"1 closed 7"}},
   };
   for (const Row& row : rows) {

@@ -43,6 +43,7 @@ struct Stream {
   bool final_head_seen = false;  // Client role: what comes now are trailers.
   bool head_submitted = false;
   bool head_sent = false;
+  bool ended = false;     // The peer's half is complete, and the handler knows.
   bool finished = false;  // Our half is complete, once `outbound` is out.
   bool end_sent = false;
   bool deferred = false;    // nghttp2 waits for us to resume it.

@@ -36,6 +36,18 @@ enum class TlsMode : std::uint8_t { off, self_signed, files, secrets };
 enum class TlsVersion : std::uint8_t { tls12, tls13 };
 enum class ClientCertificate : std::uint8_t { none, optional, required };
 
+[[nodiscard]] constexpr std::string_view name(TlsMode mode) {
+  constexpr std::string_view kNames[] = {"off", "self-signed", "files", "secrets"};
+  return kNames[static_cast<std::size_t>(mode)];
+}
+[[nodiscard]] constexpr std::string_view name(TlsVersion version) {
+  return version == TlsVersion::tls12 ? "1.2" : "1.3";
+}
+[[nodiscard]] constexpr std::string_view name(ClientCertificate client) {
+  constexpr std::string_view kNames[] = {"none", "optional", "required"};
+  return kNames[static_cast<std::size_t>(client)];
+}
+
 /// What TLS asks of a client, for a whole listener or for one host.
 struct TlsPolicy {
   TlsVersion min_version = TlsVersion::tls12;

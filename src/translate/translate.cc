@@ -116,7 +116,7 @@ class Translation {
 
   void add_door(const model::Exposure& exposure) {
     auto door = std::make_shared<snapshot::Door>();
-    door->exposure = exposure;
+    door->exposure = for_door(exposure);
     door->denied = own_;
     door->allow_loopback =
         std::ranges::any_of(input_.objects->sources, &kube::SourceObjects::allow_loopback);
@@ -130,6 +130,9 @@ class Translation {
     compile(config_, settled_[exposure.name], twin == settled_.end() ? nullptr : &twin->second,
             previous, *door);
     for (const auto& [key, upstream] : door->upstreams) add_endpoints(key, *door);
+    // Last: by now all that names a bundle is there.
+    static const Material none;
+    add_material(exposure, input_.material == nullptr ? none : *input_.material, *door);
     out_.doors.emplace(exposure.name, std::move(door));
   }
 

@@ -20,6 +20,7 @@
 #include "config/config.h"
 #include "kube/objects.h"
 #include "snapshot/snapshot.h"
+#include "translate/material.h"
 
 namespace bd::translate {
 
@@ -28,7 +29,8 @@ struct Input {
   const kube::ObjectSet* objects = nullptr;
   std::vector<IpAddress> node_addresses;  ///< Of this node: refused as endpoints on exposure ports.
   const snapshot::Snapshot* previous =
-      nullptr;  ///< To keep pointers of unchanged units; may be null.
+      nullptr;                         ///< To keep pointers of unchanged units; may be null.
+  const Material* material = nullptr;  ///< Null: none of it is there.
 };
 
 /// generation is left 0: control numbers it. `findings` has those of the sources, and of each

@@ -6,7 +6,8 @@
 //              answers there: a backend, a redirect, a tombstone?  annotations.h
 //   settle     per exposure: what is granted, who owns a host,    conflicts.h, grant.h
 //              who wins a path?
-//   compile    per listener: virtual hosts in matching order      compile.h
+//   compile    per listener: virtual hosts in matching order;     compile.h, upstreams.h,
+//              how what they forward to is spoken to              contact.h
 //   endpoints  the addresses of what is forwarded to              endpoints.h
 //
 // Every known exposure is settled, also one that is not served here: a redirect twin needs its

@@ -66,6 +66,9 @@ enum class Cause : std::uint8_t {
   upstream_closed,
   bad_response,
   response_too_large,
+  bad_upgrade,
+  misdirected,
+  upstream_tls_failed,
   count_
 };
 struct CauseInfo {

@@ -57,7 +57,9 @@ class Stream {
   /// write() would take something.
   [[nodiscard]] bool takes_bytes() const;
 
-  static constexpr std::uint32_t kNoError = 0, kCancel = 8, kRefusedStream = 7, kInternalError = 2;
+  // RFC 9113 §7.
+  static constexpr std::uint32_t kNoError = 0, kProtocolError = 1, kInternalError = 2,
+                                 kRefusedStream = 7, kCancel = 8;
 
  private:
   friend class Connection;

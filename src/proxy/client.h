@@ -42,7 +42,8 @@ class Client {
         listener(session.listener()),
         peer(session.peer),
         tls(session.client.tls()),
-        waiter(wakes) {}
+        waiter(wakes),
+        connection_(session.client) {}
   Client(const Client&) = delete;
   Client& operator=(const Client&) = delete;
 
@@ -55,6 +56,8 @@ class Client {
   /// Starts the final response. `ended`: the request was read to its end. The head goes out with
   /// the first bytes of the body.
   [[nodiscard]] virtual Sink& respond(const decide::ResponseRewrite& response, bool ended) = 0;
+  /// The response that was begun agreed to a WebSocket: body() and its sink are a tunnel.
+  virtual void begin_tunnel() = 0;
   /// The whole of a response of our own.
   virtual rt::Task<Outcome> answer(OwnAnswer own) = 0;
   /// After the response's end: may there be another request?
@@ -63,6 +66,8 @@ class Client {
   [[nodiscard]] virtual bool is_gone() = 0;
   /// The client takes bytes now: if not, the wait is its fault.
   [[nodiscard]] virtual bool takes_bytes() = 0;
+  /// Where the client's connection came to.
+  [[nodiscard]] SocketAddress local() const { return net::local_address(connection_.fd()); }
 
   Worker& worker;
   std::shared_ptr<const decide::Listener> listener;  ///< Pinned until the response's head.
@@ -72,6 +77,9 @@ class Client {
 
  protected:
   ~Client() = default;
+
+ private:
+  net::Stream& connection_;
 };
 
 }  // namespace bd::proxy

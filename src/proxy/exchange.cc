@@ -2,7 +2,8 @@
 
 #include <utility>
 
-#include "proxy/h1_lease.h"
+#include "proxy/tls_facts.h"
+#include "websocket/handshake.h"
 
 namespace bd::proxy {
 
@@ -37,25 +38,46 @@ rt::Task<Outcome> Exchange::refuse(Cause cause) {
   co_return outcome;
 }
 
+decide::Request Exchange::request() const {
+  const RequestHead& head = client_.head();
+  return {head.method, head.target, head.host, head.fields, client_.peer, {}, client_certificate_};
+}
+
 rt::Task<Outcome> Exchange::run() {
   count(Counter::requests);
   const RequestHead& head = client_.head();
   method_ = head.method;
   body_ = head.body;
   expects_continue_ = head.expect_continue;
+  wants_websocket_ = head.wants_websocket;
   is_idempotent_ = http::is_idempotent(method_);
-  const decide::Request request{head.method, head.target, head.host, head.fields,
-                                client_.peer, {},         {}};
-  decision_ = decide::decide(*client_.listener, request, worker_.state());
+  if (client_.tls != nullptr) client_certificate_ = describe_client(*client_.tls);
+  decision_ = decide::decide(*client_.listener, request(), worker_.state());
   id_ = decide::RequestId::make(worker_.random(), worker_.random());
   if (decision_.forwarded_for_ignored) count(Counter::forwarded_for_ignored);
   if (decision_.forwarded_proto_mismatch) count(Counter::forwarded_proto_mismatch);
+  if (is_misdirected()) decision_.cause = Cause::misdirected;
   if (decision_.cause != Cause::none) {
     const Outcome outcome = co_await answer(decision_.cause);
     co_return outcome;
   }
   const Outcome outcome = co_await forward();
   co_return outcome;
+}
+
+/// RFC 9110 §7.4, §15.5.20. A client without SNI, and a balancer that puts many hosts on one
+/// connection, named no host when the session was negotiated: they are held to nothing but a host's
+/// own demand for a client certificate.
+bool Exchange::is_misdirected() const {
+  if (client_.tls == nullptr || decision_.authority.host.empty()) return false;
+  if (decision_.cause == Cause::healthy || decision_.cause == Cause::draining) return false;
+  const std::string& host = decision_.authority.host;
+  const bool named = !client_.tls->server_name().empty() && !decision_.peer_trusted;
+  if (!client_.tls->satisfies(host)) {
+    return named || tls_policy(client_.listener->facts.tls, host).client ==
+                        model::ClientCertificate::required;
+  }
+  return named && !client_.tls->covers(host);
 }
 
 namespace {
@@ -90,6 +112,10 @@ Counter counter_of(Cause cause) {
     case Cause::bad_response:
     case Cause::response_too_large:
       return Counter::upstream_bad_responses;
+    case Cause::upstream_tls_failed:
+      return Counter::upstream_tls_failures;
+    case Cause::misdirected:
+      return Counter::tls_misdirected;
     case Cause::uri_too_long:
     case Cause::head_too_large:
       return Counter::head_too_large;
@@ -116,13 +142,24 @@ rt::Task<Outcome> Exchange::answer(Cause cause) {
 
 void Exchange::prepare_upstream_head() {
   const RequestHead& head = client_.head();
-  const decide::Request request{head.method, head.target, head.host, head.fields,
-                                client_.peer, {},         {}};
-  decide::RequestRewrite rewrite{*client_.listener, request, head.method_text, decision_, id_,
-                                 body_};
+  const decide::Request asked = request();
+  decide::RequestRewrite rewrite{*client_.listener, asked, head.method_text, decision_, id_, body_};
   if (body_.kind == Body::none && head.has_content_length) rewrite.framing = {Body::length, 0};
-  upstream_head_.reserve(1024);
-  decide::append_request_head(upstream_head_, rewrite);
+  if (wants_websocket_) {
+    const auto upgrade = websocket::parse_upgrade(*head.fields);
+    if (upgrade) websocket_key_ = upgrade->key;
+    if (!upgrade) {
+      websocket_key_ = websocket::make_key(worker_.random(), worker_.random());
+      rewrite.websocket_key = websocket_key_;
+    }
+    rewrite.websocket = true;
+  }
+  if (is_h2_) {
+    decide::append_request_fields(upstream_fields_, rewrite);
+  } else {
+    upstream_head_.reserve(1024);
+    decide::append_request_head(upstream_head_, rewrite);
+  }
   client_.release_head();
 }
 
@@ -132,12 +169,19 @@ rt::Task<Outcome> Exchange::forward() {
     const Outcome outcome = co_await answer(Cause::body_too_large);
     co_return outcome;
   }
+  const upstream::Upstream* upstream = worker_.upstreams().find(decision_.upstream);
+  is_h2_ = upstream != nullptr && upstream->profile().is_h2();
+  if (is_h2_ && wants_websocket_) {
+    const Outcome outcome = co_await answer(Cause::unsupported);
+    co_return outcome;
+  }
+  const std::string key(decision_.upstream);
   prepare_upstream_head();
   std::shared_ptr<upstream::Endpoint> endpoint;
   for (int tries = 0;; ++tries) {
-    const upstream::Upstream* upstream = worker_.upstreams().find(decision_.upstream);
+    upstream = worker_.upstreams().find(key);
     endpoint = upstream == nullptr ? nullptr : upstream->pick(worker_.random(), endpoint.get());
-    if (endpoint == nullptr) {
+    if (endpoint == nullptr || endpoint->profile().is_h2() != is_h2_) {
       const Outcome outcome = co_await answer(Cause::no_endpoints);
       co_return outcome;
     }
@@ -156,56 +200,6 @@ rt::Task<Outcome> Exchange::forward() {
     const Outcome outcome = co_await answer(result.cause);
     co_return outcome;
   }
-}
-
-rt::Task<Exchange::Attempt> Exchange::attempt(const std::shared_ptr<upstream::Endpoint>& endpoint,
-                                              Use use) {
-  // A request that can be sent twice needs no look at the pooled connection first: a stale one
-  // costs a retry.
-  const bool can_repeat = is_idempotent_ && body_.kind == Body::none;
-  using Check = upstream::Endpoint::Check;
-  std::unique_ptr<upstream::Connection> connection;
-  if (use == Use::pool) connection = endpoint->take_idle(can_repeat ? Check::events : Check::probe);
-  if (connection == nullptr) {
-    const Cause failed = co_await connect(*endpoint, connection);
-    if (failed != Cause::none) {
-      const auto kind =
-          failed == Cause::connect_failed ? Attempt::Kind::again : Attempt::Kind::failed;
-      co_return Attempt{kind, failed, Outcome::close};
-    }
-  } else {
-    count(Counter::upstream_reused);
-  }
-  connection->stream.handle().set_sink(&client_.waiter);
-  const auto framing = body_.kind == Body::chunked  ? H1Sink::Framing::chunked
-                       : body_.kind == Body::length ? H1Sink::Framing::raw
-                                                    : H1Sink::Framing::none;
-  lease_ = std::make_unique<H1Lease>(worker_, endpoint, std::move(connection), method_,
-                                     upstream_head_, framing, response_head_max_);
-  const Attempt result = co_await relay();
-  co_return result;
-}
-
-rt::Task<Cause> Exchange::connect(upstream::Endpoint& endpoint,
-                                  std::unique_ptr<upstream::Connection>& out) {
-  if (worker_.upstreams().policy().is_denied(endpoint.address())) {
-    count(Counter::denied_endpoints);
-    co_return Cause::no_endpoints;
-  }
-  count(Counter::upstream_connects);
-  out = std::make_unique<upstream::Connection>(endpoint);
-  net::Stream& stream = out->stream;
-  if (!stream.connect(worker_.reactor(), endpoint.address())) co_return Cause::connect_failed;
-  stream.handle().set_sink(&client_.waiter);
-  const rt::Instant deadline = now() + timeouts_.connect;
-  for (;;) {
-    const int error = stream.connect_error();
-    if (error == 0) break;
-    if (error != EINPROGRESS) co_return Cause::connect_failed;
-    const Waiter::Woken woken = co_await client_.waiter.wait(deadline);
-    if (woken == Waiter::Woken::deadline) co_return Cause::connect_failed;
-  }
-  co_return Cause::none;
 }
 
 }  // namespace bd::proxy

@@ -40,14 +40,18 @@ class Exchange {
   rt::Task<Outcome> forward();
   enum class Use : std::uint8_t { pool, fresh };
   rt::Task<Attempt> attempt(const std::shared_ptr<upstream::Endpoint>& endpoint, Use use);
-  rt::Task<Cause> connect(upstream::Endpoint& endpoint,
-                          std::unique_ptr<upstream::Connection>& out);
+  rt::Task<Cause> lease_h1(const std::shared_ptr<upstream::Endpoint>& endpoint, Use use);
+  rt::Task<Cause> lease_h2(const std::shared_ptr<upstream::Endpoint>& endpoint);
+  rt::Task<Cause> share(upstream::Endpoint& endpoint, std::shared_ptr<upstream::Shared>& out);
+  [[nodiscard]] bool is_misdirected() const;
   rt::Task<Attempt> relay();
+  rt::Task<Attempt> tunnel();
 
   std::optional<Attempt> step_request(bool& moved);
   std::optional<Attempt> step_response_head(bool& moved);
   std::optional<Attempt> step_response_body(bool& moved);
   void start_response();
+  [[nodiscard]] bool start_tunnel();
   Attempt upstream_lost();
   Attempt finish_response();
   Attempt fail_attempt(Cause cause);
@@ -55,6 +59,7 @@ class Exchange {
   [[nodiscard]] rt::Instant deadline() const;
   void forward_interim();
   void prepare_upstream_head();
+  [[nodiscard]] decide::Request request() const;
 
   [[nodiscard]] rt::Instant now() const { return worker_.reactor().now(); }
   void count(telemetry::Counter counter, std::uint64_t n = 1) { worker_.stats().add(counter, n); }
@@ -72,10 +77,16 @@ class Exchange {
   decide::BodyFraming body_;  // Of the request.
   bool expects_continue_ = false;
   bool is_idempotent_ = false;
-  std::string upstream_head_;
+  bool wants_websocket_ = false;
+  bool is_h2_ = false;  // The upstream speaks HTTP/2.
+  std::string client_certificate_;
+  std::string websocket_key_;
+  std::string upstream_head_;         // Over HTTP/1.
+  http::FieldList upstream_fields_;   // Over HTTP/2.
 
   std::unique_ptr<Lease> lease_;
   Sink* response_sink_ = nullptr;  // The response has begun.
+  bool is_tunnel_ = false;
   rt::Instant last_progress_;
   rt::Instant answer_awaited_since_;  // The request was sent then, or an interim response came.
   std::uint32_t interim_count_ = 0;

@@ -3,6 +3,7 @@
 #include <utility>
 
 #include "base/ascii.h"
+#include "websocket/handshake.h"
 
 namespace bd::proxy {
 
@@ -67,8 +68,7 @@ rt::Task<Cause> H1Client::read_head() {
     if (!size) co_return cause_of(size.error());
     if (*size) {
       head_size_ = **size;
-      take_head();
-      co_return Cause::none;
+      co_return take_head();
     }
     // One byte of room above the limit lets the parser see that it is passed.
     const std::span<char> room = session_.in.room(limits.request_head_max + 1);
@@ -93,7 +93,7 @@ rt::Task<Cause> H1Client::read_head() {
   }
 }
 
-void H1Client::take_head() {
+Cause H1Client::take_head() {
   persists_ = parsed_.keep_alive;
   is_http10_ = parsed_.minor_version == 0;
   takes_trailers_ = says_te_trailers(parsed_.fields);
@@ -105,6 +105,12 @@ void H1Client::take_head() {
            .body = framing_of(parsed_),
            .has_content_length = parsed_.has_content_length,
            .expect_continue = parsed_.expect_continue};
+  // Any other protocol is not offered: the Upgrade is dropped, and the request served without it.
+  const http::Field* upgrade = http::find(parsed_.fields, http::FieldName::upgrade);
+  if (upgrade == nullptr || !ascii::equal_fold(upgrade->value, "websocket")) return Cause::none;
+  head_.wants_websocket = parsed_.method == http::Method::get && !is_http10_ &&
+                          websocket::parse_upgrade(parsed_.fields).has_value();
+  return head_.wants_websocket ? Cause::none : Cause::bad_upgrade;
 }
 
 void H1Client::release_head() {
@@ -130,7 +136,10 @@ Sink& H1Client::respond(const decide::ResponseRewrite& response, bool ended) {
   decide::ResponseRewrite rewrite = response;
   H1Sink::Framing framing = H1Sink::Framing::none;
   closing_ = !persists_ || worker.closing() || !ended;
-  if (rewrite.framing.kind == Out::length && !rewrite.bodiless) {
+  if (rewrite.websocket) {
+    framing = H1Sink::Framing::raw;
+    closing_ = true;
+  } else if (rewrite.framing.kind == Out::length && !rewrite.bodiless) {
     framing = rewrite.framing.length > 0 ? H1Sink::Framing::raw : H1Sink::Framing::none;
   } else if (rewrite.framing.kind == Out::chunked && is_http10_) {
     closing_ = true;

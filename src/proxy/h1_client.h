@@ -25,13 +25,14 @@ class H1Client final : public Client {
   [[nodiscard]] Source& body() override { return body_; }
   void interim(const decide::ResponseRewrite& response) override;
   [[nodiscard]] Sink& respond(const decide::ResponseRewrite& response, bool ended) override;
+  void begin_tunnel() override { body_.start({http1::Framing::Kind::until_close, 0}); }
   rt::Task<Outcome> answer(OwnAnswer own) override;
   [[nodiscard]] Outcome finish(bool request_ended) const override;
   [[nodiscard]] bool is_gone() override { return session_.client.handle().broken; }
   [[nodiscard]] bool takes_bytes() override { return session_.client.handle().writable; }
 
  private:
-  void take_head();
+  [[nodiscard]] decide::Cause take_head();
   rt::Task<bool> write_all(std::string_view bytes);
 
   Session& session_;

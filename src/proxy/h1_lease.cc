@@ -6,12 +6,6 @@ namespace bd::proxy {
 
 using Kind = http1::Framing::Kind;
 
-namespace {
-
-constexpr std::uint32_t kResponseFieldsMax = 1000;  // The bytes are what is bounded.
-
-}  // namespace
-
 H1Lease::H1Lease(Worker& worker, std::shared_ptr<upstream::Endpoint> endpoint,
                  std::unique_ptr<upstream::Connection> connection, http::Method method,
                  std::string_view head, H1Sink::Framing framing, std::size_t response_head_max)
@@ -23,7 +17,7 @@ H1Lease::H1Lease(Worker& worker, std::shared_ptr<upstream::Endpoint> endpoint,
       in_(worker.blocks()),
       sink_(connection_->stream),
       source_(connection_->stream, in_, Party::upstream),
-      parser_({response_head_max, response_head_max, kResponseFieldsMax}) {
+      parser_({response_head_max, response_head_max, model::kResponseFieldsMax}) {
   parsed_.fields = worker.take_fields();
   sink_.start(head, framing);
 }
@@ -92,7 +86,15 @@ Source& H1Lease::response() {
   return source_;
 }
 
+void H1Lease::begin_tunnel() {
+  in_.consume(std::exchange(head_size_, 0));
+  source_.start({Kind::until_close, 0});
+  sink_.start({}, H1Sink::Framing::raw);
+}
+
 void H1Lease::release(rt::Duration idle_max) {
+  // A PROXY header speaks for one client, and holds for the connection.
+  if (endpoint_->profile().proxy_header() != model::ProxyHeader::none) return;
   if (head_.reusable && in_.empty() && sink_.state() == Sink::State::done && source_.finished()) {
     endpoint_->keep_idle(std::move(connection_), idle_max);
   }

@@ -26,6 +26,7 @@ class H1Lease final : public Lease {
   [[nodiscard]] Event read_head(bool& moved) override;
   [[nodiscard]] const ResponseHead& head() const override { return head_; }
   [[nodiscard]] Source& response() override;
+  void begin_tunnel() override;
   void release(rt::Duration idle_max) override;
   [[nodiscard]] bool is_unprocessed(bool repeatable) const override;
   [[nodiscard]] bool takes_bytes() override { return connection_->stream.handle().writable; }

@@ -22,11 +22,14 @@ class H1Sink final : public Sink {
     head_ = head;
     framing_ = framing;
     takes_trailers_ = takes_trailers;
+    ended_ = false;
+    if (state_ == State::done) state_ = State::open;
   }
 
   [[nodiscard]] std::size_t put(std::string_view data, bool last,
                                 const http::Fields* trailers) override;
   void flush() override;
+  void half_close() override { stream_.shutdown_write(); }
 
  private:
   void open_chunk(std::size_t size);

@@ -11,7 +11,7 @@ using decide::Cause;
 using Body = decide::BodyFraming::Kind;
 
 H2Client::H2Client(Session& session, std::shared_ptr<mux::Stream> stream, rt::Waiter& wakes)
-    : Client(session.worker, session.listener(), session.peer, wakes),
+    : Client(session, wakes),
       stream_(std::move(stream)),
       body_(*stream_),
       sink_(*stream_) {

@@ -22,6 +22,7 @@ class H2Client final : public Client {
   [[nodiscard]] Source& body() override { return body_; }
   void interim(const decide::ResponseRewrite& response) override;
   [[nodiscard]] Sink& respond(const decide::ResponseRewrite& response, bool ended) override;
+  void begin_tunnel() override { body_.start(0); }
   rt::Task<Outcome> answer(OwnAnswer own) override;
   [[nodiscard]] Outcome finish(bool) const override { return Outcome::keep; }
   [[nodiscard]] bool is_gone() override { return stream_->closed(); }

@@ -84,6 +84,7 @@ rt::Instant H2Session::look() {
 void H2Session::drain() {
   if (std::exchange(draining_, true)) return;
   connection_.announce_shutdown();
+  for (rt::Waiter* waiter : serving_) waiter->wake_later();  // Tunnels say goodbye.
   last_call_ = session_.worker.reactor().now() + kLastWords;
 }
 

@@ -36,6 +36,8 @@ class Lease {
   [[nodiscard]] virtual const ResponseHead& head() const = 0;
   /// The final head was read, and was looked at for the last time: its views end here.
   [[nodiscard]] virtual Source& response() = 0;
+  /// The head agreed to a WebSocket: request() and response() are a tunnel. Its views end here.
+  virtual void begin_tunnel() = 0;
   /// Both messages ended in good order: the connection may serve others.
   virtual void release(rt::Duration idle_max) = 0;
   /// The endpoint surely did nothing for this request, or it may be asked again.

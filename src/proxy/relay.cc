@@ -5,6 +5,7 @@
 
 #include "proxy/exchange.h"
 #include "proxy/pump.h"
+#include "websocket/handshake.h"
 
 namespace bd::proxy {
 
@@ -23,8 +24,9 @@ rt::Task<Exchange::Attempt> Exchange::relay() {
     bool moved = false;
     std::optional<Attempt> end = step_request(moved);
     if (!end && response_sink_ == nullptr) end = step_response_head(moved);
-    if (!end && response_sink_ != nullptr) end = step_response_body(moved);
+    if (!end && response_sink_ != nullptr && !is_tunnel_) end = step_response_body(moved);
     if (end) co_return *end;
+    if (is_tunnel_) break;
     if (response_sink_ != nullptr && response_sink_->state() == Sink::State::done)
       co_return finish_response();
     if (moved) {
@@ -39,6 +41,8 @@ rt::Task<Exchange::Attempt> Exchange::relay() {
     const Waiter::Woken woken = co_await client_.waiter.wait(deadline());
     if (woken == Waiter::Woken::deadline) co_return timed_out();
   }
+  const Attempt result = co_await tunnel();
+  co_return result;
 }
 
 rt::Instant Exchange::deadline() const {
@@ -119,6 +123,7 @@ std::optional<Exchange::Attempt> Exchange::step_response_head(bool& moved) {
       start_response();
       return std::nullopt;
     }
+    if (status == 101 && start_tunnel()) return std::nullopt;
     // 101 without an upgrade that we asked for is as bad as an endless run of interim responses.
     if (status == 101 || ++interim_count_ > model::kInterimResponsesMax) {
       return fail_attempt(Cause::bad_response);
@@ -133,6 +138,19 @@ void Exchange::forward_interim() {
   const ResponseHead& head = lease_->head();
   if (head.status == 100) return;
   client_.interim({.status = head.status, .reason = head.reason, .fields = head.fields});
+}
+
+/// Both ends agreed (RFC 6455 §4.2.2): from here on it is theirs.
+bool Exchange::start_tunnel() {
+  const ResponseHead& head = lease_->head();
+  if (!wants_websocket_ || !websocket::is_valid_switch(*head.fields, websocket_key_)) return false;
+  count_status(101);
+  response_sink_ = &client_.respond({.status = 101, .fields = head.fields, .websocket = true}, true);
+  lease_->begin_tunnel();
+  client_.begin_tunnel();
+  client_.listener.reset();
+  is_tunnel_ = true;
+  return true;
 }
 
 void Exchange::start_response() {

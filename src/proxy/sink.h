@@ -23,6 +23,8 @@ class Sink {
                                         const http::Fields* trailers) = 0;
   /// Sends what is queued, as far as that goes.
   virtual void flush() = 0;
+  /// After the end of a tunnel's direction: the peer is told that nothing follows.
+  virtual void half_close() {}
 
   [[nodiscard]] State state() const noexcept { return state_; }
   [[nodiscard]] std::uint64_t sent() const noexcept { return sent_; }  ///< Bytes, head included.

@@ -15,7 +15,7 @@ using telemetry::Counter;
 using Body = decide::BodyFraming::Kind;
 
 rt::Task<Exchange::Attempt> Exchange::relay() {
-  last_progress_ = now();
+  last_progress_ = answer_awaited_since_ = now();
   if (std::exchange(expects_continue_, false)) {  // RFC 9110 §10.1.1
     static const http::Fields none;
     client_.interim({.status = 100, .fields = &none});

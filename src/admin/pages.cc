@@ -117,6 +117,7 @@ std::vector<route::ExposureRoutes> served_routes(const View& view, const Query& 
     for (const auto& [key, host] : door->hosts) hosts[key.listener].push_back(*host);
     route::ExposureRoutes& exposure = out.emplace_back();
     exposure.exposure = name;
+    for (const auto& [key, upstream] : door->upstreams) exposure.upstreams.push_back(upstream);
     for (auto& [listener, list] : hosts) exposure.listeners.push_back({listener, std::move(list)});
   }
   return route::canonical(std::move(out));

@@ -21,6 +21,9 @@ struct ManifestsSource {
   bool operator==(const ManifestsSource&) const = default;
 };
 
+/// Where Debian, and our image, keep the CA certificates of the system.
+inline constexpr std::string_view kSystemCa = "/etc/ssl/certs/ca-certificates.crt";
+
 struct Config {
   std::vector<model::Exposure> exposures = model::default_exposures();  ///< All that are known.
   std::vector<std::string> enabled;  ///< Names that are served (--exposures); empty: all.
@@ -36,6 +39,7 @@ struct Config {
   std::string log_level = "info";
   /// More addresses of this node, refused as endpoints on exposure ports.
   std::vector<std::string> node_addresses;
+  std::string upstream_ca{kSystemCa};  ///< The bundle `system`: CAs that upstreams are checked by.
 
   [[nodiscard]] bool is_enabled(std::string_view exposure) const;
   bool operator==(const Config&) const = default;

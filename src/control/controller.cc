@@ -22,6 +22,9 @@ constexpr auto kHoldOff = 100ms;  // Between compiles; the first change after qu
 /// that compiles for endpoints take no more than a twentieth of the time.
 constexpr auto kAfterBypass = 1s;
 constexpr int kAfterBypassShare = 20;
+/// A disk may stand still for a moment while others sync; a state that is not written by then is a
+/// finding.
+constexpr auto kWriteMax = 2s;
 constexpr std::size_t kGenerationsKept = 32;
 constexpr std::size_t kChangesListed = 32;
 
@@ -57,7 +60,10 @@ Controller::Controller(rt::Reactor& reactor, config::Config config,
       node_addresses_(std::move(node_addresses)),
       hooks_(std::move(hooks)),
       last_good_(config_.state_dir, fingerprint(config_)),
-      epoch_(static_cast<std::uint64_t>(unix_ms())) {
+      epoch_(static_cast<std::uint64_t>(unix_ms())),
+      writer_([this](const std::string& door, std::uint64_t number, int error) {
+        reactor_.post([this, door, number, error] { was_written(door, number, error); });
+      }) {
   for (const model::Exposure& exposure : config_.exposures) {
     if (config_.is_enabled(exposure.name)) link(exposure.name);
   }
@@ -79,22 +85,45 @@ Link& Controller::link(const std::string& door) {
   return *slot;
 }
 
+/// Never blocks: this is on the way of a change. The supervisor has the state when this returns;
+/// the disk gets it after that, so that it is never ahead of the supervisor or of the door.
 void Controller::keep(const std::string& door, const snapshot::Door& state,
                       std::uint64_t generation) {
-  const std::string bytes = snapshot::encode(state, generation);
+  std::string bytes = snapshot::encode(state, generation);
   if (const UniqueFd memory = seal_in_memory(bytes)) {
     hooks_.keep_snapshot(door, memory.get(), generation);
   } else {
     log::error(fmt::format("no memory for the state of {}: {}", door, std::strerror(errno)));
   }
   // What was compiled under another policy must never look as if it were of this one.
-  if (generation < kept_since_) return;
-  if (last_good_.keep(door, bytes)) {
+  if (generation < kept_since_ || config_.state_dir.empty()) return;
+  auto write = [disk = last_good_, door, bytes = std::move(bytes)] {
+    return disk.keep(door, bytes) ? 0 : errno;
+  };
+  const std::uint64_t number = writer_.ask(door, std::move(write));
+  unwritten_.try_emplace(door, Unwritten{0, reactor_.now()}).first->second.newest = number;
+}
+
+void Controller::was_written(const std::string& door, std::uint64_t number, int error) {
+  const auto state = unwritten_.find(door);
+  if (state == unwritten_.end()) return;
+  const auto took = reactor_.now() - state->second.since;
+  if (took >= kWriteMax) {
+    log::warn(fmt::format("the state of {} took {} ms on its way to {}", door,
+                          std::chrono::duration_cast<std::chrono::milliseconds>(took).count(),
+                          config_.state_dir));
+  }
+  if (number == state->second.newest) {
+    unwritten_.erase(state);
+  } else {
+    state->second.since = reactor_.now();
+  }
+  if (error == 0) {
     not_kept_.erase(door);
     return;
   }
   const std::string why = fmt::format("The state of {} can't be written to {}: {}.", door,
-                                      config_.state_dir, std::strerror(errno));
+                                      config_.state_dir, std::strerror(error));
   if (!not_kept_.contains(door)) log::warn(why);
   not_kept_.insert_or_assign(door, state_not_kept(door, why));
 }
@@ -313,6 +342,14 @@ std::vector<model::Finding> Controller::findings() const {
   std::vector<model::Finding> out = configuration_findings_;
   out.insert(out.end(), disk_findings_.begin(), disk_findings_.end());
   for (const auto& [name, finding] : not_kept_) out.push_back(finding);
+  for (const auto& [name, state] : unwritten_) {
+    const auto late =
+        std::chrono::duration_cast<std::chrono::seconds>(reactor_.now() - state.since);
+    if (late < kWriteMax || not_kept_.contains(name)) continue;
+    out.push_back(state_not_kept(
+        name, fmt::format("The state of {} has been on its way to {} for {} s: the disk is slow.",
+                          name, config_.state_dir, late.count())));
+  }
   for (const Store::Health& source : store_.health()) {
     if (!source.healthy) out.push_back(source_unhealthy(source));
   }

@@ -3,7 +3,8 @@
 // acknowledgements.
 //
 // Everything here runs on one reactor's thread. Sources post to it; the supervisor's records and
-// the feeds' sockets are handles of it.
+// the feeds' sockets are handles of it. Nothing on it waits for a disk once it has started: states
+// are written by a thread of their own (docs/adr/0013), and so is the log (base/log.h).
 
 #include <cstdint>
 #include <deque>
@@ -16,6 +17,7 @@
 #include "config/config.h"
 #include "control/last_good.h"
 #include "control/link.h"
+#include "control/state_writer.h"
 #include "control/store.h"
 #include "rt/reactor.h"
 #include "snapshot/snapshot.h"
@@ -46,6 +48,8 @@ class Controller final : private rt::Timer {
 
   /// Serves what the disk keeps, and starts the sources.
   void start();
+  /// Waits until the disk has all that was acknowledged. False: not within `limit`.
+  [[nodiscard]] bool finish(std::chrono::milliseconds limit) { return writer_.finish(limit); }
   void attach_feed(const std::string& door, UniqueFd socket);
   void attach_stats(const std::string& door, int memfd);
   void quarantine(const std::string& door, std::uint64_t generation);
@@ -80,6 +84,7 @@ class Controller final : private rt::Timer {
   void update_endpoints();
   void load_from_disk();
   void keep(const std::string& door, const snapshot::Door& state, std::uint64_t generation);
+  void was_written(const std::string& door, std::uint64_t number, int error);
   void publish(snapshot::Snapshot next, Generation entry, bool renewed);
   void list(Generation entry);
   void become_ready();
@@ -109,6 +114,13 @@ class Controller final : private rt::Timer {
   bool run_posted_ = false;
   bool recalled_ = false;  // snapshot_ is what the disk kept.
   bool ready_ = false;
+  /// A door whose file is older than what it serves.
+  struct Unwritten {
+    std::uint64_t newest = 0;  // What writer_ was asked for last.
+    rt::Instant since{};       // When it was asked, or since when a write has ended.
+  };
+  std::map<std::string, Unwritten> unwritten_;
+  StateWriter writer_;
 };
 
 }  // namespace bd::control

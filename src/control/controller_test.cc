@@ -3,7 +3,9 @@
 
 #include "control/controller.h"
 
+#include <fcntl.h>
 #include <gtest/gtest.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "control/door_for_test.h"
@@ -290,6 +292,35 @@ TEST_F(ControllerTest, ADamagedFileHoldsUpItsOwnDoorOnly) {
   life.call([](Controller& controller) { EXPECT_TRUE(controller.is_ready()); });
 }
 
+// The place of the new file is a pipe: whoever opens it to write hangs until the test reads.
+TEST_F(ControllerTest, ChangesGoOnWhileTheDiskStandsStill) {
+  files_.folder("state");
+  const std::string hole = files_.path("state/internal-http.state.new");
+  ASSERT_EQ(::mkfifo(hole.c_str(), 0600), 0);
+  write("in/a.yaml", ingress("a", "a0.test"));
+  Life life(kept_config());
+  ASSERT_TRUE(life.wait_hosts("a0.test"));
+  for (int i = 1; i <= 5; ++i) {
+    write("in/a.yaml", ingress("a", fmt::format("a{}.test", i)));
+    ASSERT_TRUE(life.wait_hosts(fmt::format("a{}.test", i)));
+  }
+  ASSERT_TRUE(life.wait([&] { return life.kept[kInternal] == life.internal.generation(); }))
+      << "the supervisor has the newest";
+  ASSERT_TRUE(life.wait_finding("state-not-kept")) << "and people hear of the disk";
+  life.call([&](Controller& controller) { EXPECT_FALSE(controller.finish(0ms)); });
+  const LastGood disk(files_.path("state"), fingerprint(kept_config()));
+  EXPECT_FALSE(disk.load({kInternal}).doors.contains(kInternal));
+  const UniqueFd reader(::open(hole.c_str(), O_RDONLY | O_NONBLOCK | O_CLOEXEC));
+  ASSERT_TRUE(reader);
+  ASSERT_TRUE(life.wait([&] { return life.controller().finish(0ms); }));
+  EXPECT_TRUE(life.wait_finding("state-not-kept", false));
+  const LastGood::Loaded loaded = disk.load({kInternal});
+  ASSERT_TRUE(loaded.doors.contains(kInternal));
+  life.call([&](Controller&) {
+    EXPECT_EQ(loaded.doors.at(kInternal).generation, life.internal.generation());
+  });
+}
+
 TEST_F(ControllerTest, LiveKeysApplyAndTheDiskFollows) {
   write("in/a.yaml", ingress("a", "*.a.test", kExternal));
   Life life(kept_config());
@@ -360,7 +391,8 @@ TEST_F(ControllerTest, DoorsAndDiskHaveTheirFindings) {
   unwritable.state_dir = "/proc/no/such/folder";
   Life life(unwritable);
   ASSERT_TRUE(life.wait_finding("state-not-kept"));
-  EXPECT_EQ(life.kept.size(), 2u) << "the supervisor has it all the same";
+  EXPECT_TRUE(life.wait([&] { return life.kept.size() == 2; }))
+      << "the supervisor has it all the same";
   const UniqueFd memory(telemetry::create_stats_memfd("test"));
   telemetry::DoorStats* stats = telemetry::map_stats(memory.get(), true);
   ASSERT_NE(stats, nullptr);

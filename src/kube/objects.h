@@ -110,6 +110,7 @@ struct ServicePort {
   std::string target;  ///< targetPort as text; empty: same as port.
   std::string app_protocol;
   std::string protocol = "TCP";
+  std::size_t index = 0;  ///< In spec.ports as it is written: ports with mistakes are left out.
   bool operator==(const ServicePort&) const = default;
 };
 struct Service {
@@ -118,6 +119,8 @@ struct Service {
   std::string cluster_ip;
   std::string external_name;
   std::vector<ServicePort> ports;
+  /// metadata.annotations is no map: nobody knows what they ask for.
+  bool annotations_unreadable = false;
   bool operator==(const Service&) const = default;
 };
 

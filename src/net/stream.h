@@ -48,6 +48,9 @@ class Stream {
   void reset() noexcept;  ///< RST: the peer must not mistake a broken message for a complete one.
   void shutdown_write() noexcept;
   [[nodiscard]] bool is_open() const noexcept { return static_cast<bool>(fd_); }
+  /// A read may give something.
+  [[nodiscard]] bool readable() const noexcept { return handle_.readable; }
+  [[nodiscard]] bool writable() const noexcept { return handle_.writable; }
   [[nodiscard]] rt::Handle& handle() noexcept { return handle_; }
   [[nodiscard]] int fd() const noexcept { return fd_.get(); }
 

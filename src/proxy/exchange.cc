@@ -2,65 +2,26 @@
 
 #include <utility>
 
-#include "proxy/respond.h"
+#include "proxy/h1_lease.h"
 
 namespace bd::proxy {
 
 using decide::Cause;
 using rt::Waiter;
 using telemetry::Counter;
+using Body = decide::BodyFraming::Kind;
 
-namespace {
-
-Cause cause_of(const Error& error) {
-  switch (error.code) {
-    case Error::Code::uri_too_long:
-      return Cause::uri_too_long;
-    case Error::Code::head_too_large:
-      return Cause::head_too_large;
-    case Error::Code::unsupported:
-      return Cause::unsupported;
-    case Error::Code::version:
-      return Cause::version;
-    case Error::Code::expectation:
-      return Cause::expectation;
-    case Error::Code::response_too_large:
-      return Cause::response_too_large;
-    case Error::Code::bad_response:
-      return Cause::bad_response;
-    default:
-      return error.party == Party::upstream ? Cause::bad_response : Cause::bad_request;
-  }
-}
-
-http1::HeadLimits head_limits(const model::Limits& limits) {
-  return {limits.request_line_max, limits.request_head_max, limits.request_fields_max};
-}
-
-bool wants_body(const http1::RequestHead& head) {
-  return head.body.kind != http1::Framing::Kind::none;
-}
-
-}  // namespace
-
-Exchange::Exchange(Session& session)
-    : session_(session),
-      worker_(session.worker),
-      client_(session.client),
-      listener_(session.listener()),
-      timeouts_(listener_->facts.timeouts),
-      response_head_max_(listener_->facts.limits.response_head_max),
+Exchange::Exchange(Client& client)
+    : client_(client),
+      worker_(client.worker),
+      timeouts_(client.listener->facts.timeouts),
+      response_head_max_(client.listener->facts.limits.response_head_max),
       started_(worker_.reactor().now()),
-      request_pump_(client_, session.in, Party::downstream),
-      from_upstream_(worker_.blocks()),
       last_progress_(started_) {
-  request_.fields = worker_.take_fields();
   telemetry::WorkerStats::bump(worker_.stats().active_requests, 1);
 }
 
 Exchange::~Exchange() {
-  worker_.give_back(std::move(request_.fields));
-  if (response_parser_) worker_.give_back(std::move(response_.fields));
   telemetry::WorkerStats::bump(worker_.stats().active_requests, -1);
 }
 
@@ -71,82 +32,30 @@ void Exchange::count_status(int status) {
   worker_.stats().observe_duration(static_cast<std::uint64_t>(spent.count()));
 }
 
+rt::Task<Outcome> Exchange::refuse(Cause cause) {
+  const Outcome outcome = co_await answer(cause);
+  co_return outcome;
+}
+
 rt::Task<Outcome> Exchange::run() {
-  const Cause head = co_await read_head();
-  if (head == Cause::client_timeout && session_.in.empty()) co_return Outcome::close;
-  if (head != Cause::none) {
-    // The end of this message is in doubt: nothing after it may be read as a request.
-    client_persists_ = false;
-    const Outcome outcome = co_await answer(head);
-    co_return outcome;
-  }
   count(Counter::requests);
-  const decide::Request request{request_.method,  request_.target, request_.host,
-                                &request_.fields, session_.peer,   {}};
-  decision_ = decide::decide(*listener_, request, worker_.state());
+  const RequestHead& head = client_.head();
+  method_ = head.method;
+  body_ = head.body;
+  expects_continue_ = head.expect_continue;
+  is_idempotent_ = http::is_idempotent(method_);
+  const decide::Request request{head.method, head.target, head.host, head.fields,
+                                client_.peer, {},         {}};
+  decision_ = decide::decide(*client_.listener, request, worker_.state());
   id_ = decide::RequestId::make(worker_.random(), worker_.random());
   if (decision_.forwarded_for_ignored) count(Counter::forwarded_for_ignored);
   if (decision_.forwarded_proto_mismatch) count(Counter::forwarded_proto_mismatch);
   if (decision_.cause != Cause::none) {
-    session_.in.consume(head_size_);
     const Outcome outcome = co_await answer(decision_.cause);
     co_return outcome;
   }
   const Outcome outcome = co_await forward();
   co_return outcome;
-}
-
-/// Reads until the head is complete. Cause::none: request_ holds it, and its bytes stay in
-/// session_.in.
-rt::Task<Cause> Exchange::read_head() {
-  const model::Limits& limits = listener_->facts.limits;
-  http1::RequestParser parser(head_limits(limits));
-  const rt::Instant deadline = now() + timeouts_.request_head;
-  for (;;) {
-    const auto size = parser.parse(session_.in.bytes(), request_);
-    if (!size) co_return cause_of(size.error());
-    if (*size) {
-      head_size_ = **size;
-      client_persists_ = request_.keep_alive;
-      client_is_http10_ = request_.minor_version == 0;
-      is_head_ = request_.method == http::Method::head;
-      is_idempotent_ = http::is_idempotent(request_.method);
-      co_return Cause::none;
-    }
-    // One byte of room above the limit lets the parser see that it is passed.
-    const std::span<char> room = session_.in.room(limits.request_head_max + 1);
-    if (room.empty()) co_return Cause::head_too_large;
-    if (!client_.handle().readable) {
-      const Waiter::Woken woken = co_await session_.waiter.wait(deadline);
-      if (woken == Waiter::Woken::deadline) co_return Cause::client_timeout;
-      continue;
-    }
-    const net::IoResult got = client_.read(room);
-    if (got.status == net::Io::ok) {
-      session_.in.filled(got.bytes);
-      count(Counter::request_bytes, got.bytes);
-    } else if (got.status != net::Io::again) {
-      session_.in.clear();
-      co_return Cause::client_timeout;  // Half a head and a close: nobody is there to be told.
-    }
-  }
-}
-
-rt::Task<bool> Exchange::write_all(std::string_view bytes) {
-  const rt::Instant deadline = now() + timeouts_.body_idle;
-  while (!bytes.empty()) {
-    const iovec part{const_cast<char*>(bytes.data()), bytes.size()};
-    const net::IoResult put = client_.write({&part, 1});
-    if (put.status == net::Io::ok) {
-      bytes.remove_prefix(put.bytes);
-      count(Counter::response_bytes, put.bytes);
-      continue;
-    }
-    if (put.status != net::Io::again) co_return false;
-    const Waiter::Woken woken = co_await session_.waiter.wait(deadline);
-    if (woken == Waiter::Woken::deadline) co_return false;
-  }
-  co_return true;
 }
 
 namespace {
@@ -191,61 +100,39 @@ Counter counter_of(Cause cause) {
 
 }  // namespace
 
-/// Our own response. The head of the request was consumed; its body, if any, was not.
 rt::Task<Outcome> Exchange::answer(Cause cause) {
-  const bool body_is_left = wants_body(request_) && !request_pump_.body_read();
-  const bool dangerous = cause == Cause::bad_target || cause == Cause::bad_host;
   OwnAnswer own;
   own.cause = cause;
   own.location = decision_.location;
   own.finding = decision_.refused_cause;
   const bool has_id = decision_.cause != Cause::none || !decision_.upstream.empty();
   if (has_id && cause != Cause::healthy) own.id = &id_;
-  own.head_only = is_head_;
-  own.close = !client_persists_ || body_is_left || dangerous || worker_.closing();
-  own.http10_client = client_is_http10_;
+  own.head_only = method_ == http::Method::head;
   count(counter_of(cause));
-  // An interim response that stands half written is finished first.
-  const std::string response = std::exchange(interim_left_, {}) + respond(own);
   count_status(decide::info(cause).status);
-  const bool written = co_await write_all(response);
-  if (!written) co_return Outcome::reset;
-  co_return own.close ? Outcome::linger : Outcome::keep;
+  const Outcome outcome = co_await client_.answer(std::move(own));
+  co_return outcome;
 }
 
 void Exchange::prepare_upstream_head() {
-  decide::BodyFraming framing;
-  Pump::Out out = Pump::Out::none;
-  if (request_.body.kind == http1::Framing::Kind::length) {
-    framing = {decide::BodyFraming::Kind::length, request_.body.length};
-    out = Pump::Out::raw;
-  } else if (request_.body.kind == http1::Framing::Kind::chunked) {
-    framing = {decide::BodyFraming::Kind::chunked, 0};
-    out = Pump::Out::chunked;
-  } else if (request_.has_content_length) {
-    framing = {decide::BodyFraming::Kind::length, 0};
-  }
-  std::string head;
-  head.reserve(head_size_ + 512);
-  const decide::Request request{request_.method,  request_.target, request_.host,
-                                &request_.fields, session_.peer,   {}};
-  decide::append_request_head(head, *listener_, request, request_.method_text, decision_, framing,
-                              id_);
-  session_.in.consume(head_size_);  // Views into the request's head end here.
-  request_.fields.clear();
-  request_pump_.start(std::move(head), request_.body, out,
-                      listener_->facts.limits.request_body_max);
+  const RequestHead& head = client_.head();
+  const decide::Request request{head.method, head.target, head.host, head.fields,
+                                client_.peer, {},         {}};
+  decide::RequestRewrite rewrite{*client_.listener, request, head.method_text, decision_, id_,
+                                 body_};
+  if (body_.kind == Body::none && head.has_content_length) rewrite.framing = {Body::length, 0};
+  upstream_head_.reserve(1024);
+  decide::append_request_head(upstream_head_, rewrite);
+  client_.release_head();
 }
 
 rt::Task<Outcome> Exchange::forward() {
-  const std::uint64_t body_max = listener_->facts.limits.request_body_max;
-  const bool too_large = body_max != 0 && request_.body.kind == http1::Framing::Kind::length &&
-                         request_.body.length > body_max;
-  prepare_upstream_head();
-  if (too_large) {
+  const std::uint64_t body_max = client_.listener->facts.limits.request_body_max;
+  if (body_max != 0 && body_.kind == Body::length && body_.length > body_max) {
     const Outcome outcome = co_await answer(Cause::body_too_large);
     co_return outcome;
   }
+  prepare_upstream_head();
   std::shared_ptr<upstream::Endpoint> endpoint;
   for (int tries = 0;; ++tries) {
     const upstream::Upstream* upstream = worker_.upstreams().find(decision_.upstream);
@@ -257,9 +144,9 @@ rt::Task<Outcome> Exchange::forward() {
     endpoint->begin();
     // A second try takes no pooled connection: the application may have closed them all.
     const Use use = tries == 0 ? Use::pool : Use::fresh;
-    const Attempt result = co_await attempt(*endpoint, use);
+    const Attempt result = co_await attempt(endpoint, use);
     endpoint->end();
-    connection_.reset();
+    lease_.reset();
     if (result.kind == Attempt::Kind::finished) co_return result.outcome;
     if (result.kind == Attempt::Kind::again && tries == 0) {
       count(Counter::retries);
@@ -271,14 +158,16 @@ rt::Task<Outcome> Exchange::forward() {
   }
 }
 
-rt::Task<Exchange::Attempt> Exchange::attempt(upstream::Endpoint& endpoint, Use use) {
+rt::Task<Exchange::Attempt> Exchange::attempt(const std::shared_ptr<upstream::Endpoint>& endpoint,
+                                              Use use) {
   // A request that can be sent twice needs no look at the pooled connection first: a stale one
   // costs a retry.
-  const bool can_repeat = is_idempotent_ && !request_pump_.has_body();
+  const bool can_repeat = is_idempotent_ && body_.kind == Body::none;
   using Check = upstream::Endpoint::Check;
-  if (use == Use::pool) connection_ = endpoint.take_idle(can_repeat ? Check::events : Check::probe);
-  if (connection_ == nullptr) {
-    const Cause failed = co_await connect(endpoint);
+  std::unique_ptr<upstream::Connection> connection;
+  if (use == Use::pool) connection = endpoint->take_idle(can_repeat ? Check::events : Check::probe);
+  if (connection == nullptr) {
+    const Cause failed = co_await connect(*endpoint, connection);
     if (failed != Cause::none) {
       const auto kind =
           failed == Cause::connect_failed ? Attempt::Kind::again : Attempt::Kind::failed;
@@ -287,27 +176,33 @@ rt::Task<Exchange::Attempt> Exchange::attempt(upstream::Endpoint& endpoint, Use 
   } else {
     count(Counter::upstream_reused);
   }
-  connection_->stream.handle().set_sink(&session_.waiter);
-  const Attempt result = co_await relay(endpoint);
+  connection->stream.handle().set_sink(&client_.waiter);
+  const auto framing = body_.kind == Body::chunked  ? H1Sink::Framing::chunked
+                       : body_.kind == Body::length ? H1Sink::Framing::raw
+                                                    : H1Sink::Framing::none;
+  lease_ = std::make_unique<H1Lease>(worker_, endpoint, std::move(connection), method_,
+                                     upstream_head_, framing, response_head_max_);
+  const Attempt result = co_await relay();
   co_return result;
 }
 
-rt::Task<Cause> Exchange::connect(upstream::Endpoint& endpoint) {
+rt::Task<Cause> Exchange::connect(upstream::Endpoint& endpoint,
+                                  std::unique_ptr<upstream::Connection>& out) {
   if (worker_.upstreams().policy().is_denied(endpoint.address())) {
     count(Counter::denied_endpoints);
     co_return Cause::no_endpoints;
   }
   count(Counter::upstream_connects);
-  connection_ = std::make_unique<upstream::Connection>(endpoint);
-  net::Stream& stream = connection_->stream;
+  out = std::make_unique<upstream::Connection>(endpoint);
+  net::Stream& stream = out->stream;
   if (!stream.connect(worker_.reactor(), endpoint.address())) co_return Cause::connect_failed;
-  stream.handle().set_sink(&session_.waiter);
+  stream.handle().set_sink(&client_.waiter);
   const rt::Instant deadline = now() + timeouts_.connect;
   for (;;) {
     const int error = stream.connect_error();
     if (error == 0) break;
     if (error != EINPROGRESS) co_return Cause::connect_failed;
-    const Waiter::Woken woken = co_await session_.waiter.wait(deadline);
+    const Waiter::Woken woken = co_await client_.waiter.wait(deadline);
     if (woken == Waiter::Woken::deadline) co_return Cause::connect_failed;
   }
   co_return Cause::none;

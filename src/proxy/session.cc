@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "proxy/exchange.h"
+#include "proxy/h1_client.h"
 
 namespace bd::proxy {
 
@@ -35,7 +36,7 @@ rt::Task<Session::Idle> Session::wait_for_message(bool first) {
   rt::Instant deadline = worker.reactor().now() + listener()->facts.timeouts.idle;
   for (;;) {
     if (!in.empty()) co_return Idle::message;
-    if (client.handle().readable) {
+    if (client.readable()) {
       const net::IoResult got = client.read(in.room());
       if (got.status == net::Io::ok) {
         in.filled(got.bytes);
@@ -62,7 +63,7 @@ rt::Task<void> Session::linger() {
   client.shutdown_write();
   in.clear();
   for (std::size_t drained = 0; drained < model::kLocalBodyDrainMax;) {
-    if (!client.handle().readable) {
+    if (!client.readable()) {
       if (client.handle().broken) co_return;
       const Waiter::Woken woken = co_await waiter.wait(deadline);
       if (woken == Waiter::Woken::deadline) co_return;
@@ -78,7 +79,14 @@ namespace {
 
 /// A coroutine of its own, so that the exchange's memory is held only while there is one.
 rt::Task<Outcome> exchange_once(Session& session) {
-  Exchange exchange(session);
+  H1Client client(session);
+  const decide::Cause failed = co_await client.read_head();
+  if (client.is_silent()) co_return Outcome::close;
+  Exchange exchange(client);
+  if (failed != decide::Cause::none) {
+    const Outcome outcome = co_await exchange.refuse(failed);
+    co_return outcome;
+  }
   const Outcome outcome = co_await exchange.run();
   co_return outcome;
 }
@@ -98,7 +106,7 @@ rt::Task<void> Session::serve(std::unique_ptr<Session> session) {
       continue;
     }
     // Bytes that nobody read would turn the close into a reset, and the response would be lost.
-    const bool unread = !session->in.empty() || session->client.handle().readable;
+    const bool unread = !session->in.empty() || session->client.readable();
     if (outcome == Outcome::linger || (outcome == Outcome::close && unread)) {
       co_await session->linger();
     }

@@ -19,8 +19,9 @@ std::string origin(const Candidate& candidate) {
 
 class Compiler {
  public:
-  Compiler(const config::Config& config, const snapshot::Door* previous, snapshot::Door& door)
-      : config_(config), previous_(previous), door_(door) {}
+  Compiler(const config::Config& config, const snapshot::Door* previous, Upstreams& upstreams,
+           snapshot::Door& door)
+      : config_(config), previous_(previous), upstreams_(upstreams), door_(door) {}
 
   void listener(const model::Listener& listener, const Settled& own, const Settled* twin) {
     hosts_.clear();
@@ -58,7 +59,7 @@ class Compiler {
       return model::Redirect{redirect_port(config_, door_.exposure, won.candidate->exposures)};
     }
     if (const auto* forward = std::get_if<model::Forward>(&won.claim->action)) {
-      door_.upstreams.try_emplace(forward->upstream, model::Upstream{forward->upstream});
+      return upstreams_.answer(*forward);
     }
     return won.claim->action;
   }
@@ -79,6 +80,7 @@ class Compiler {
 
   const config::Config& config_;
   const snapshot::Door* previous_;
+  Upstreams& upstreams_;
   snapshot::Door& door_;
   Hosts hosts_;
 };
@@ -114,8 +116,8 @@ std::uint16_t redirect_port(const config::Config& config, const model::Exposure&
 }
 
 void compile(const config::Config& config, const Settled& own, const Settled* twin,
-             const snapshot::Door* previous, snapshot::Door& door) {
-  Compiler compiler(config, previous, door);
+             const snapshot::Door* previous, Upstreams& upstreams, snapshot::Door& door) {
+  Compiler compiler(config, previous, upstreams, door);
   for (const model::Listener& listener : door.exposure.listeners)
     compiler.listener(listener, own, twin);
 }

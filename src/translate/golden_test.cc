@@ -76,6 +76,7 @@ std::string print_routes(const snapshot::Snapshot& snapshot) {
     if (listeners.empty()) continue;
     route::ExposureRoutes& routes = out.emplace_back();
     routes.exposure = name;
+    for (const auto& [key, upstream] : door->upstreams) routes.upstreams.push_back(upstream);
     for (auto& [listener, hosts] : listeners)
       routes.listeners.push_back({listener, std::move(hosts)});
   }

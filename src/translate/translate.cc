@@ -116,7 +116,7 @@ class Translation {
 
   void add_door(const model::Exposure& exposure) {
     auto door = std::make_shared<snapshot::Door>();
-    door->exposure = exposure;
+    door->exposure = for_door(exposure);
     door->denied = own_;
     door->allow_loopback =
         std::ranges::any_of(input_.objects->sources, &kube::SourceObjects::allow_loopback);
@@ -127,9 +127,13 @@ class Translation {
     }
     const auto twin =
         exposure.redirect_twin ? settled_.find(*exposure.redirect_twin) : settled_.end();
+    Upstreams upstreams(targets_, findings_, *door);
     compile(config_, settled_[exposure.name], twin == settled_.end() ? nullptr : &twin->second,
-            previous, *door);
+            previous, upstreams, *door);
     for (const auto& [key, upstream] : door->upstreams) add_endpoints(key, *door);
+    // Last: by now all that names a bundle is there.
+    static const Material none;
+    add_material(exposure, input_.material == nullptr ? none : *input_.material, *door);
     out_.doors.emplace(exposure.name, std::move(door));
   }
 
@@ -184,8 +188,9 @@ void Translation::say_where_served() {
   for (const auto& [name, door] : out_.doors) {
     for (const auto& [host, paths] : settled_[name]) {
       for (const auto& [path, won] : paths) {
-        const bool answers =
-            won.claim->redirects || std::holds_alternative<model::Forward>(won.claim->action);
+        const auto* forward = std::get_if<model::Forward>(&won.claim->action);
+        const bool answers = won.claim->redirects ||
+                             (forward != nullptr && door->upstreams.contains(forward->upstream));
         std::vector<std::string>& hosts = hosts_of[won.candidate][name];
         if (answers && (hosts.empty() || hosts.back() != host.text())) hosts.push_back(host.text());
       }

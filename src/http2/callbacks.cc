@@ -294,7 +294,10 @@ int Callbacks::send_data(nghttp2_session* /*session*/, nghttp2_frame* frame,
   Connection& self = connection_of(user);
   if (self.staging_) return NGHTTP2_ERR_WOULDBLOCK;
   Stream* const stream = self.find(frame->hd.stream_id);
-  if (stream == nullptr) return NGHTTP2_ERR_TEMPORAL_CALLBACK_FAILURE;
+  // A reset may have emptied it since its length was told.
+  if (stream == nullptr || stream->outbound.size() < size) {
+    return NGHTTP2_ERR_TEMPORAL_CALLBACK_FAILURE;
+  }
   self.out_->append(view(head, FrameScanner::kHeadSize));
   stream->outbound.move_to(*self.out_, size);
   if (self.budgets_) self.budgets_->sent();

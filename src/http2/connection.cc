@@ -217,6 +217,10 @@ void Connection::consume(std::int32_t id, std::size_t n) {
 
 // ---- Out.
 
+void Connection::resume(std::int32_t id, Stream& stream) {
+  if (std::exchange(stream.deferred, false)) nghttp2_session_resume_data(session_, id);
+}
+
 bool Connection::pull(std::string& out, std::size_t max) {
   const std::size_t before = out.size();
   out.append(staged_);
@@ -286,7 +290,7 @@ std::size_t Connection::write(std::int32_t id, std::string_view data) {
   stream->wants_room = taken < data.size();
   if (taken == 0) return 0;
   stream->outbound.append(data.substr(0, taken));
-  if (std::exchange(stream->deferred, false)) nghttp2_session_resume_data(session_, id);
+  resume(id, *stream);
   return taken;
 }
 
@@ -297,7 +301,7 @@ void Connection::finish(std::int32_t id, std::span<const http::Field> trailers) 
   for (const http::Field& field : trailers) {
     stream->trailers.emplace_back(field.name, field.value);
   }
-  if (std::exchange(stream->deferred, false)) nghttp2_session_resume_data(session_, id);
+  resume(id, *stream);
 }
 
 std::size_t Connection::outbound(std::int32_t id) const {

@@ -124,6 +124,7 @@ class Connection {
   void end(std::uint32_t error_code, const char* fault, bool abuse);
   void stage();
   void tell();
+  void resume(std::int32_t id, Stream& stream);
   void let_out(std::int32_t id, Stream& stream);
   /// The stream dies before its response, and the peer is to blame. Costs once.
   void blame(Stream& stream);

@@ -208,6 +208,32 @@ TEST(Flow, StreamsTakeTurns) {
   EXPECT_NE(order[1], order[2]);
 }
 
+// Our own setting picks the scheduler of nghttp2, and not what the server thinks of priorities.
+TEST(Flow, RequestsTakeTurnsWhateverTheServerSays) {
+  for (const std::uint32_t ignores_priorities : {0u, 1u}) {
+    Side client(Role::client);
+    EXPECT_TRUE(client.hear(
+        frame(FrameType::settings, 0, 0, std::string("\0\x9", 2) + number32(ignores_priorities)) +
+        window_update(0, 1'000'000)));
+    for (const int stream : {1, 3, 5}) {
+      EXPECT_EQ(ask(client, post(), false), stream);
+      EXPECT_EQ(client.connection.write(stream, std::string(50'000, 'x')), 50'000u);
+      client.connection.finish(stream);
+    }
+    std::string all;
+    for (std::string some; client.connection.pull(some, 10'000); some.clear()) all += some;
+    std::vector<std::uint32_t> order;
+    for (const Seen& seen : frames_of(all, FrameType::data)) {
+      order.push_back(seen.head.stream);
+    }
+    ASSERT_EQ(order.size(), 12u);  // 50 000 bytes are four frames each.
+    std::vector<std::uint32_t> firsts(order.begin(), order.begin() + 3);
+    std::sort(firsts.begin(), firsts.end());
+    EXPECT_EQ(firsts, (std::vector<std::uint32_t>{1, 3, 5}));
+    EXPECT_EQ(client.connection.outbound(1) + client.connection.outbound(5), 0u);
+  }
+}
+
 TEST(Reset, OfTheStreamWithinItsOwnCallbackIsSafe) {
   for (const std::size_t piece : kPieces) {
     Side server(Role::server);

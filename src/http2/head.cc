@@ -13,6 +13,7 @@ using http::FieldName;
 
 constexpr std::size_t kMethodMax = 32;      // As in http1.
 constexpr std::size_t kFieldOverhead = 32;  // RFC 9113 §6.5.2.
+constexpr std::size_t kScratchMax = 4 << 10;
 constexpr std::string_view kCookie = "cookie";
 constexpr std::string_view kPseudoNames[] = {":method", ":scheme",   ":authority",
                                              ":path",   ":protocol", ":status"};
@@ -201,6 +202,9 @@ std::optional<Head> HeadBuilder::finish() {
     head.fields.push_back(
         {name, all.substr(entry.at + entry.name_size, entry.value_size), http::field_name(name)});
   }
+  // A connection that is idle for hours must not hold what its largest head needed.
+  if (bytes_.capacity() > kScratchMax) bytes_ = std::string();
+  if (cookie_.capacity() > kScratchMax) cookie_ = std::string();
   if (kind_ == Kind::trailers) return head;
   // A pseudo-field that did not fit can't be judged, and the answer is 431 in any case.
   if (kind_ == Kind::request && !head.too_large && !judge_request(head)) return std::nullopt;

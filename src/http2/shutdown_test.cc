@@ -59,6 +59,18 @@ TEST(Shutdown, AClientMayRetryWhatTheServerDidNotSee) {
   EXPECT_TRUE(client.connection.finished());
 }
 
+TEST(Shutdown, AClientThatLeavesIsLetGo) {
+  Side server(Role::server);
+  EXPECT_TRUE(server.hear(preface() + headers(1, get()) +
+                          frame(FrameType::goaway, 0, 0, number32(0) + number32(kNoError))));
+  EXPECT_TRUE(server.connection.peer_going_away());
+  EXPECT_FALSE(server.connection.finished());
+  server.connection.submit_head(1, 200, {}, true);
+  server.take();
+  EXPECT_TRUE(server.connection.finished());
+  EXPECT_EQ(server.connection.fault(), nullptr);
+}
+
 TEST(Client, OpensNoMoreThanTheServerAllows) {
   Side client(Role::client);
   EXPECT_TRUE(client.hear(frame(FrameType::settings, 0, 0, std::string("\0\3", 2) + number32(2))));

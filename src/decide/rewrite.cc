@@ -202,8 +202,7 @@ void append_request_fields(http::FieldList& out, const RequestRewrite& rewrite) 
   out.add(":path", text += decision.query);
   bool takes_trailers = false;
   for (const http::Field& field : *rewrite.request.fields) {
-    takes_trailers |=
-        field.id == FieldName::te && ascii::equal_fold(field.value, "trailers");
+    takes_trailers |= field.id == FieldName::te && ascii::equal_fold(field.value, "trailers");
   }
   each_request_field(rewrite,
                      [&](std::string_view name, std::string_view value) { out.add(name, value); });
@@ -251,16 +250,15 @@ void append_response_fields(http::FieldList& out, const ResponseRewrite& respons
 
 bool passes_in_trailer(const http::Field& field) {
   constexpr std::string_view refused[] = {
-      "age",          "authorization", "cache-control",   "content-encoding", "content-range",
-      "content-type", "cookie",        "expires",         "if-match",         "if-modified-since",
-      "if-none-match", "if-range",     "max-forwards",    "pragma",           "range",
-      "set-cookie",   "vary",          "www-authenticate"};
+      "age",           "authorization", "cache-control",   "content-encoding", "content-range",
+      "content-type",  "cookie",        "expires",         "if-match",         "if-modified-since",
+      "if-none-match", "if-range",      "max-forwards",    "pragma",           "range",
+      "set-cookie",    "vary",          "www-authenticate"};
   if (fate_of_request_field(field.id) != Fate::keep || is_dropped_from_response(field.id)) {
     return false;
   }
-  return std::none_of(std::begin(refused), std::end(refused), [&](std::string_view name) {
-    return ascii::equal_fold(field.name, name);
-  });
+  return std::none_of(std::begin(refused), std::end(refused),
+                      [&](std::string_view name) { return ascii::equal_fold(field.name, name); });
 }
 
 }  // namespace bd::decide

@@ -7,9 +7,9 @@
 namespace bd::mux {
 namespace {
 
-constexpr int kReadsPerTurn = 16;            // Then the other connections have a turn.
-constexpr std::size_t kReadBytes = 16 << 10; // One buffer for all connections of a thread.
-constexpr std::size_t kPullBytes = 64 << 10; // Frames that go out with one system call.
+constexpr int kReadsPerTurn = 16;             // Then the other connections have a turn.
+constexpr std::size_t kReadBytes = 16 << 10;  // One buffer for all connections of a thread.
+constexpr std::size_t kPullBytes = 64 << 10;  // Frames that go out with one system call.
 
 std::span<char> read_buffer() {
   static thread_local std::array<char, kReadBytes> buffer;

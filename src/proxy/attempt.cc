@@ -1,5 +1,5 @@
-// The part of an Exchange that gets a lease: a pooled connection, a stream of a shared one, or a new
-// connection.
+// The part of an Exchange that gets a lease: a pooled connection, a stream of a shared one, or a
+// new connection.
 
 #include <utility>
 

@@ -34,6 +34,7 @@ void Exchange::count_status(int status) {
 }
 
 rt::Task<Outcome> Exchange::refuse(Cause cause) {
+  method_ = client_.head().method;  // As far as it was understood: a HEAD gets no body.
   const Outcome outcome = co_await answer(cause);
   co_return outcome;
 }

@@ -81,8 +81,8 @@ class Exchange {
   bool is_h2_ = false;  // The upstream speaks HTTP/2.
   std::string client_certificate_;
   std::string websocket_key_;
-  std::string upstream_head_;         // Over HTTP/1.
-  http::FieldList upstream_fields_;   // Over HTTP/2.
+  std::string upstream_head_;        // Over HTTP/1.
+  http::FieldList upstream_fields_;  // Over HTTP/2.
 
   std::unique_ptr<Lease> lease_;
   Sink* response_sink_ = nullptr;  // The response has begun.

@@ -107,9 +107,10 @@ Cause H1Client::take_head() {
            .expect_continue = parsed_.expect_continue};
   // Any other protocol is not offered: the Upgrade is dropped, and the request served without it.
   const http::Field* upgrade = http::find(parsed_.fields, http::FieldName::upgrade);
-  if (upgrade == nullptr || !ascii::equal_fold(upgrade->value, "websocket")) return Cause::none;
-  head_.wants_websocket = parsed_.method == http::Method::get && !is_http10_ &&
-                          websocket::parse_upgrade(parsed_.fields).has_value();
+  const bool asks = upgrade != nullptr && parsed_.method == http::Method::get && !is_http10_ &&
+                    ascii::equal_fold(upgrade->value, "websocket");
+  if (!asks) return Cause::none;
+  head_.wants_websocket = websocket::parse_upgrade(parsed_.fields).has_value();
   return head_.wants_websocket ? Cause::none : Cause::bad_upgrade;
 }
 
@@ -158,7 +159,8 @@ Sink& H1Client::respond(const decide::ResponseRewrite& response, bool ended) {
 }
 
 rt::Task<bool> H1Client::write_all(std::string_view bytes) {
-  const rt::Instant deadline = worker.reactor().now() + session_.listener()->facts.timeouts.body_idle;
+  const rt::Instant deadline =
+      worker.reactor().now() + session_.listener()->facts.timeouts.body_idle;
   while (!bytes.empty()) {
     const iovec part{const_cast<char*>(bytes.data()), bytes.size()};
     const net::IoResult put = session_.client.write({&part, 1});

@@ -15,8 +15,8 @@ namespace bd::proxy {
 
 class H1Lease final : public Lease {
  public:
-  /// `head` is sent with the first bytes of the body, and stays where it is. `method` is that of the
-  /// request.
+  /// `head` is sent with the first bytes of the body, and stays where it is. `method` is that of
+  /// the request.
   H1Lease(Worker& worker, std::shared_ptr<upstream::Endpoint> endpoint,
           std::unique_ptr<upstream::Connection> connection, http::Method method,
           std::string_view head, H1Sink::Framing framing, std::size_t response_head_max);

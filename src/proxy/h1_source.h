@@ -43,7 +43,7 @@ class H1Source final : public Source {
   std::uint64_t body_seen_ = 0;
   std::optional<http1::ChunkDecoder> chunks_;
   http::Fields trailers_;
-  std::string_view data_;    // A view into buffer_; consume_ bytes go when it is empty.
+  std::string_view data_;  // A view into buffer_; consume_ bytes go when it is empty.
   std::size_t consume_ = 0;
 };
 

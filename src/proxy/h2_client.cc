@@ -11,10 +11,7 @@ using decide::Cause;
 using Body = decide::BodyFraming::Kind;
 
 H2Client::H2Client(Session& session, std::shared_ptr<mux::Stream> stream, rt::Waiter& wakes)
-    : Client(session, wakes),
-      stream_(std::move(stream)),
-      body_(*stream_),
-      sink_(*stream_) {
+    : Client(session, wakes), stream_(std::move(stream)), body_(*stream_), sink_(*stream_) {
   stream_->waiter = &wakes;
   received_ = std::move(stream_->heads.front());
   stream_->heads.pop_front();
@@ -36,15 +33,15 @@ void H2Client::take_head() {
   const http::Field* host = http::find(received_.fields, http::FieldName::host);
   const http::Field* length = http::find(received_.fields, http::FieldName::content_length);
   const http::Field* expect = http::find(received_.fields, http::FieldName::expect);
-  head_ = {.method = http::parse_method(received_.method),
-           .method_text = received_.method,
-           .target = received_.path,
-           .host = !received_.authority.empty() || host == nullptr ? received_.authority
-                                                                   : host->value,
-           .fields = &received_.fields};
+  head_ = {
+      .method = http::parse_method(received_.method),
+      .method_text = received_.method,
+      .target = received_.path,
+      .host = !received_.authority.empty() || host == nullptr ? received_.authority : host->value,
+      .fields = &received_.fields};
   // nghttp2 holds body and Content-Length against each other.
-  const auto bytes = length == nullptr ? std::nullopt
-                                       : ascii::parse_decimal<std::uint64_t>(length->value);
+  const auto bytes =
+      length == nullptr ? std::nullopt : ascii::parse_decimal<std::uint64_t>(length->value);
   head_.has_content_length = bytes.has_value();
   if (bytes && *bytes > 0) {
     head_.body = {Body::length, *bytes};
@@ -93,9 +90,9 @@ Sink& H2Client::respond(const decide::ResponseRewrite& response, bool) {
   decide::ResponseRewrite rewrite = response;
   if (rewrite.websocket) rewrite.status = 200;
   decide::append_response_fields(fields, rewrite);
-  const bool empty = !rewrite.websocket &&
-                     (rewrite.bodiless || (rewrite.framing.kind == Body::length &&
-                                           rewrite.framing.length == 0));
+  const bool empty =
+      !rewrite.websocket &&
+      (rewrite.bodiless || (rewrite.framing.kind == Body::length && rewrite.framing.length == 0));
   stream_->submit_head(rewrite.status, fields.fields(), empty);
   sink_.start(0, empty);
   return sink_;

@@ -8,10 +8,7 @@ namespace bd::proxy {
 
 H2Lease::H2Lease(std::shared_ptr<upstream::Shared> shared, std::shared_ptr<mux::Stream> stream,
                  rt::Waiter& waiter, bool ended)
-    : shared_(std::move(shared)),
-      stream_(std::move(stream)),
-      source_(*stream_),
-      sink_(*stream_) {
+    : shared_(std::move(shared)), stream_(std::move(stream)), source_(*stream_), sink_(*stream_) {
   stream_->waiter = &waiter;
   sink_.start(0, ended);
 }

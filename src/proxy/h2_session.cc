@@ -67,8 +67,8 @@ rt::Instant H2Session::look() {
   // this.
   const rt::Instant quiet = std::max(idle_since_, connection_.last_progress());
   const rt::Duration patience = connection_.is_clogged() ? rt::Duration(timeouts.body_idle)
-                                : draining_             ? rt::Duration(kLastWords)
-                                                        : rt::Duration(timeouts.idle);
+                                : draining_              ? rt::Duration(kLastWords)
+                                                         : rt::Duration(timeouts.idle);
   if (!serving_.empty()) return std::min(last_call_, now + 60s);
   if (quiet + patience > now) return std::min(last_call_, quiet + patience);
   if (draining_ || connection_.is_clogged()) {

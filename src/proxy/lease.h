@@ -20,9 +20,9 @@ struct ResponseHead {
 class Lease {
  public:
   enum class Event : std::uint8_t {
-    nothing,    ///< Wait.
-    head,       ///< head() is complete; it may be an interim one.
-    lost,       ///< The connection, or the stream, ended before it.
+    nothing,  ///< Wait.
+    head,     ///< head() is complete; it may be an interim one.
+    lost,     ///< The connection, or the stream, ended before it.
     malformed,
     too_large,
   };

@@ -94,8 +94,7 @@ std::optional<Exchange::Attempt> Exchange::step_request(bool& moved) {
 
 /// The endpoint's side ended before a complete response head.
 Exchange::Attempt Exchange::upstream_lost() {
-  const bool repeatable =
-      is_idempotent_ && body_.kind == Body::none && interim_count_ == 0;
+  const bool repeatable = is_idempotent_ && body_.kind == Body::none && interim_count_ == 0;
   // What was taken of the body is gone.
   const bool intact = body_.kind == Body::none || lease_->request().sent() == 0;
   if (intact && lease_->is_unprocessed(repeatable)) {
@@ -145,7 +144,8 @@ bool Exchange::start_tunnel() {
   const ResponseHead& head = lease_->head();
   if (!wants_websocket_ || !websocket::is_valid_switch(*head.fields, websocket_key_)) return false;
   count_status(101);
-  response_sink_ = &client_.respond({.status = 101, .fields = head.fields, .websocket = true}, true);
+  response_sink_ =
+      &client_.respond({.status = 101, .fields = head.fields, .websocket = true}, true);
   lease_->begin_tunnel();
   client_.begin_tunnel();
   client_.listener.reset();
@@ -155,8 +155,7 @@ bool Exchange::start_tunnel() {
 
 void Exchange::start_response() {
   const ResponseHead& head = lease_->head();
-  const bool bodiless =
-      method_ == http::Method::head || head.status == 204 || head.status == 304;
+  const bool bodiless = method_ == http::Method::head || head.status == 204 || head.status == 304;
   decide::ResponseRewrite rewrite{.status = head.status,
                                   .reason = head.reason,
                                   .fields = head.fields,

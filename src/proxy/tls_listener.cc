@@ -84,8 +84,8 @@ void TlsListener::rebuild(const snapshot::Door& door, const Certificates& certif
   for (const auto& certificate : certificates) {
     auto known = before.find(certificate);
     auto pair = known != before.end() ? known->second
-                                      : std::make_shared<const tls::KeyPair>(tls::KeyPair{
-                                            certificate->chain, certificate->key});
+                                      : std::make_shared<const tls::KeyPair>(
+                                            tls::KeyPair{certificate->chain, certificate->key});
     options.certificates.push_back(pair);
     pairs_.emplace(certificate, std::move(pair));
   }
@@ -95,8 +95,8 @@ void TlsListener::rebuild(const snapshot::Door& door, const Certificates& certif
   options.client_auth = to_tls(tls_.policy.client);
   options.client_ca = text_of(door, tls_.policy.client_ca);
   for (const auto& [host, policy] : tls_.hosts) {
-    options.hosts.push_back({host, to_tls(policy.min_version), to_tls(policy.client),
-                             text_of(door, policy.client_ca)});
+    options.hosts.push_back(
+        {host, to_tls(policy.min_version), to_tls(policy.client), text_of(door, policy.client_ca)});
   }
   options.tickets = ticket_keys(tickets_);
   auto made = tls::ServerContext::create(options, context_.get());

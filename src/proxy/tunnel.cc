@@ -36,8 +36,8 @@ struct Way {
   /// 1001 between two frames (RFC 6455 §7.4.1); where the middle of a frame is, the end must do.
   void say_goodbye(bool masked, std::uint64_t random) {
     if (told || is_over() || !from.frames().at_boundary()) return;
-    const std::string frame = websocket::close_frame(websocket::kGoingAway, masked,
-                                                     static_cast<std::uint32_t>(random));
+    const std::string frame =
+        websocket::close_frame(websocket::kGoingAway, masked, static_cast<std::uint32_t>(random));
     told = to.put(frame, false, nullptr) > 0;
   }
 };

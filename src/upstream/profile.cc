@@ -29,9 +29,7 @@ tls::ClientOptions options_of(const model::Upstream& upstream, const snapshot::D
 }  // namespace
 
 Profile::Profile(const model::Upstream& upstream, const snapshot::Door& door)
-    : protocol_(upstream.protocol),
-      tls_mode_(upstream.tls),
-      proxy_header_(upstream.proxy_header) {
+    : protocol_(upstream.protocol), tls_mode_(upstream.tls), proxy_header_(upstream.proxy_header) {
   if (tls_mode_ == model::UpstreamTls::off) return;
   auto context = tls::ClientContext::create(options_of(upstream, door));
   if (context) {
@@ -42,9 +40,9 @@ Profile::Profile(const model::Upstream& upstream, const snapshot::Door& door)
 }
 
 std::string Profile::key(const model::Upstream& upstream, const snapshot::Door& door) {
-  std::string out = fmt::format("{} {} {}", static_cast<int>(upstream.protocol),
-                                static_cast<int>(upstream.tls),
-                                static_cast<int>(upstream.proxy_header));
+  std::string out =
+      fmt::format("{} {} {}", static_cast<int>(upstream.protocol), static_cast<int>(upstream.tls),
+                  static_cast<int>(upstream.proxy_header));
   if (upstream.tls == model::UpstreamTls::off) return out;
   // Texts are compared by identity: an unchanged one keeps its place from one state to the next.
   const auto bundle = find_in(door.bundles, upstream.ca);

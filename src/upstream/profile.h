@@ -1,6 +1,6 @@
 #pragma once
-// How a door speaks to the endpoints of an upstream: protocol, TLS, PROXY header. Endpoints that are
-// spoken to in different ways share no connection.
+// How a door speaks to the endpoints of an upstream: protocol, TLS, PROXY header. Endpoints that
+// are spoken to in different ways share no connection.
 
 #include <memory>
 #include <string>

@@ -109,11 +109,12 @@ void check_certificates(Draft& draft, const std::string& path, const Listener& l
   }
 }
 
-void check_listener(Draft& draft, const std::string& path, const Listener& listener) {
+void check_listener(Draft& draft, std::size_t exposure, const std::string& path,
+                    const Listener& listener) {
   const model::Tls& tls = listener.tls;
   if (tls.mode != TlsMode::off && listener.public_scheme == model::Scheme::http) {
-    const bool own = draft.is_set(path + ".tls") || !draft.is_set(path + ".publicScheme");
-    draft.reject(path + (own ? ".tls" : ".publicScheme"),
+    // Blame the key that somebody wrote: the mode may be the whole exposure's.
+    draft.reject(draft.sets_tls_mode(path) ? path + ".tls" : exposure_path(exposure) + ".tls",
                  "TLS ends here, and applications would be told that the client spoke http",
                  "say `publicScheme: https`, or `tls: off`");
   }
@@ -138,7 +139,7 @@ void check_exposure(Draft& draft, std::size_t index, std::map<std::string, std::
   bool uses_secrets = false;
   for (std::size_t j = 0; j < exposure.listeners.size(); ++j) {
     const std::string listener = listener_path(index, j);
-    check_listener(draft, listener, exposure.listeners[j]);
+    check_listener(draft, index, listener, exposure.listeners[j]);
     check_certificates(draft, listener, exposure.listeners[j], key_of);
     certificates += exposure.listeners[j].tls.files.size();
     uses_mode |= !draft.sets_tls_mode(listener);

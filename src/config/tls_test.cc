@@ -114,8 +114,10 @@ TEST(Tls, MistakesSayWhatDoesNotFit) {
     const char* what;
   };
   const Case cases[] = {
-      {"exposures: [{name: internal-http, tls: self-signed}]", "exposures[0].listeners[0].tls",
+      {"exposures: [{name: internal-http, tls: self-signed}]", "exposures[0].tls",
        "would be told that the client spoke http"},
+      {"exposures: [{name: internal-http, listeners: [{tls: self-signed}]}]",
+       "exposures[0].listeners[0].tls", "would be told that the client spoke http"},
       {with_listener("tls: self_signed"), "exposures[0].listeners[0].tls.mode", "one of off"},
       {with_listener("tls: {mode: files}"), "exposures[0].listeners[0].tls",
        "names no certificates"},

@@ -1,5 +1,6 @@
 #include "control/controller.h"
 
+#include <algorithm>
 #include <cerrno>
 #include <chrono>
 #include <cstring>
@@ -8,6 +9,7 @@
 #include "base/log.h"
 #include "base/version.h"
 #include "control/findings.h"
+#include "translate/compile.h"
 #include "translate/endpoints.h"
 #include "translate/translate.h"
 
@@ -25,6 +27,8 @@ constexpr int kAfterBypassShare = 20;
 /// A disk may stand still for a moment while others sync; a state that is not written by then is a
 /// finding.
 constexpr auto kWriteMax = 2s;
+/// Between two looks at the files of certificates. A change is taken at the second look.
+constexpr auto kMaterialLook = 500ms;
 constexpr std::size_t kGenerationsKept = 32;
 constexpr std::size_t kChangesListed = 32;
 
@@ -45,6 +49,10 @@ std::string describe(const std::string& door, const snapshot::Difference& d) {
   if (!d.put_endpoints.empty()) {
     parts.push_back(fmt::format("{} endpoint lists", d.put_endpoints.size()));
   }
+  count(d.put_certificates, d.drop_certificates, "certificates");
+  count(d.put_bundles, d.drop_bundles, "CA bundles");
+  if (!d.put_served.empty()) parts.emplace_back("who serves which certificate");
+  if (d.ticket_keys) parts.emplace_back("session ticket keys");
   if (d.exposure) parts.emplace_back("facts of listeners");
   if (d.denied) parts.emplace_back("own addresses");
   if (parts.empty()) parts.emplace_back("the same under a new configuration");
@@ -97,6 +105,10 @@ void Controller::keep(const std::string& door, const snapshot::Door& state,
   }
   // What was compiled under another policy must never look as if it were of this one.
   if (generation < kept_since_ || config_.state_dir.empty()) return;
+  // Private keys never reach the disk. A state without any is not encoded twice.
+  if (!state.certificates.empty() || !state.ticket_keys.empty()) {
+    bytes = snapshot::encode(state, generation, snapshot::Keys::left_out);
+  }
   auto write = [disk = last_good_, door, bytes = std::move(bytes)] {
     return disk.keep(door, bytes) ? 0 : errno;
   };
@@ -136,6 +148,8 @@ std::uint64_t Controller::next_generation() {
 }
 
 void Controller::start() {
+  use_material();
+  look_at_material();
   load_from_disk();
   start_sources();
 }
@@ -154,6 +168,7 @@ void Controller::load_from_disk() {
     // Our own addresses may be others than when it was written, and are never to be connected to.
     auto door = std::make_shared<snapshot::Door>(*decoded.door);
     door->denied = translate::own_addresses(config_, node_addresses_);
+    translate::add_material(*translate::find_exposure(config_, name), material_, *door);
     from_disk.doors[name] = std::move(door);
     link(name).recall(decoded.generation);
     generation_ = std::max(generation_, decoded.generation);
@@ -162,6 +177,52 @@ void Controller::load_from_disk() {
   recalled_ = true;
   // A door without a file waits for its sources, and readiness with it.
   if (loaded.doors.size() == links_.size()) become_ready();
+}
+
+void Controller::use_material() {
+  tls_files_.use(config_);
+  static_cast<void>(ticket_keys_.refresh(config_, reactor_.now()));
+  tls_files_.add_to(material_);
+  material_.ticket_keys = ticket_keys_.all();
+  log_failures();
+}
+
+/// But for the system's bundle, which not everybody needs: findings() knows who does.
+void Controller::log_failures() {
+  for (const std::string& failure : tls_files_.take_failures()) {
+    if (!failure.starts_with(config::kSystemCa)) log::warn(failure);
+  }
+}
+
+void Controller::look_at_material() {
+  const bool renewed = tls_files_.look();
+  log_failures();
+  const bool rotated = ticket_keys_.refresh(config_, reactor_.now());
+  if (renewed) tls_files_.add_to(material_);
+  if (rotated) material_.ticket_keys = ticket_keys_.all();
+  if (renewed || rotated) publish_material();
+  reactor_.timers().arm(material_timer_, reactor_.now() + kMaterialLook);
+}
+
+/// No pass, like endpoints: certificates are renewed and keys rotated under tables that stay.
+void Controller::publish_material() {
+  // What is compiled next has it: the tables of now may name what the new configuration does not.
+  if (snapshot_ == nullptr || reconfigured_) return;
+  if (snapshot_.use_count() > 1) snapshot_ = std::make_shared<snapshot::Snapshot>(*snapshot_);
+  Generation entry{next_generation(), unix_ms(), 0, "certificates", {}};
+  for (auto& [name, door] : snapshot_->doors) {
+    auto copy = std::make_shared<snapshot::Door>(*door);
+    translate::add_material(*translate::find_exposure(config_, name), material_, *copy);
+    const snapshot::Difference difference = snapshot::difference(*door, *copy);
+    if (difference.empty()) continue;
+    door = std::move(copy);
+    link(name).update_material(door);
+    if (entry.changes.size() < kChangesListed) entry.changes.push_back(describe(name, difference));
+  }
+  if (entry.changes.empty()) return;
+  snapshot_->generation = entry.generation;
+  certificates_.update(*snapshot_);
+  list(std::move(entry));
 }
 
 void Controller::start_sources() {
@@ -230,11 +291,15 @@ void Controller::run_due() {
 
 void Controller::compile() {
   compile_at_ = rt::kNever;
+  reconfigured_ = false;
   reactor_.timers().disarm(*this);
   static_cast<void>(store_.take_touched());
   const auto begin = std::chrono::steady_clock::now();
-  snapshot::Snapshot next =
-      translate::translate({&config_, &store_.objects(), node_addresses_, snapshot_.get()});
+  snapshot::Snapshot next = translate::translate({.config = &config_,
+                                                  .objects = &store_.objects(),
+                                                  .node_addresses = node_addresses_,
+                                                  .previous = snapshot_.get(),
+                                                  .material = &material_});
   compiled_at_ = std::chrono::steady_clock::now();
   compile_time_ = compiled_at_ - begin;
   const auto spent = std::chrono::duration_cast<std::chrono::microseconds>(compile_time_).count();
@@ -270,6 +335,7 @@ void Controller::publish(snapshot::Snapshot next, Generation entry, bool renewed
   const bool changed = !entry.changes.empty() || snapshot_ == nullptr;
   next.generation = changed ? entry.generation : snapshot_->generation;
   snapshot_ = std::make_shared<snapshot::Snapshot>(std::move(next));
+  certificates_.update(*snapshot_);
   if (changed) list(std::move(entry));
 }
 
@@ -354,8 +420,20 @@ std::vector<model::Finding> Controller::findings() const {
     if (!source.healthy) out.push_back(source_unhealthy(source));
   }
   for (const auto& [name, door] : links_) say_of_door(name, *door, out);
+  const auto add = [&](const std::vector<model::Finding>& more) {
+    out.insert(out.end(), more.begin(), more.end());
+  };
+  add(tls_files_.findings(system_bundle_is_used()));
+  add(certificates_.findings(unix_ms() / 1000));
   if (snapshot_) out.insert(out.end(), snapshot_->findings.begin(), snapshot_->findings.end());
   return out;
+}
+
+bool Controller::system_bundle_is_used() const {
+  if (snapshot_ == nullptr) return false;
+  return std::ranges::any_of(snapshot_->doors, [](const auto& door) {
+    return door.second->bundles.contains(std::string(translate::kSystemBundle));
+  });
 }
 
 void Controller::reconfigure(const config::Loaded& loaded, const std::string& file) {
@@ -375,6 +453,8 @@ void Controller::reconfigure(const config::Loaded& loaded, const std::string& fi
   }
   if (next == config_) return;
   config_ = std::move(next);
+  use_material();
+  reconfigured_ = true;
   log::info(fmt::format("{}: the new configuration is in force", file));
   schedule(Effect::compile);
 }

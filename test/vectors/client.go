@@ -42,7 +42,7 @@ type Run struct {
 
 // String says how to find it again.
 func (r *Run) String() string {
-	return fmt.Sprintf("%s (%s), %s, cut at %.60v, sent %.3000q", r.Vector.Name, r.Vector.File, r.Door.Name, r.Cuts, r.Vector.Bytes(r.ID))
+	return fmt.Sprintf("%s (%s), %s, %v, sent %.3000q", r.Vector.Name, r.Vector.File, r.Door.Name, r.Cuts, r.Vector.Bytes(r.ID))
 }
 
 // prepare makes the bytes. Behind a vector that must end its connection it puts a bait.
@@ -149,6 +149,9 @@ func (r *Run) readAnswers() error {
 			sent = sent[m.Size:]
 			err = r.forwarded(want, m)
 		case Refuse:
+			if m, _ := ReadRequest(sent, Legal); want.Flags["open"] && m != nil {
+				sent = sent[m.Size:]
+			}
 			err = r.refused(want)
 		case Close:
 			r.giveUp()
@@ -181,17 +184,22 @@ func (r *Run) forwarded(want Want, sent *Message) error {
 	if body := got.Body; method != "HEAD" && body != probe {
 		return fmt.Errorf("body %.200q", body)
 	}
-	connection, _ := sent.Get("Connection")
-	options := strings.ToLower(connection)
+	options := ""
+	for _, field := range sent.Fields {
+		if strings.EqualFold(field.Name, "Connection") {
+			options += "," + strings.ToLower(field.Value)
+		}
+	}
 	ends := strings.Contains(options, "close") || version == "HTTP/1.0" && !strings.Contains(options, "keep-alive")
-	if closes, _ := got.Get("Connection"); (closes == "close") != ends && !want.Flags["early"] {
-		return fmt.Errorf("Connection %q in the answer to %q", closes, connection)
+	if closing, _ := got.Get("Connection"); (closing == "close") != ends && !want.Flags["early"] {
+		return fmt.Errorf("Connection %q in the answer to %q", closing, options)
 	}
 	return nil
 }
 
 func (r *Run) refused(want Want) error {
-	got, err := r.next("")
+	method, _, _ := strings.Cut(r.sent, " ")
+	got, err := r.next(method)
 	if err != nil {
 		return err
 	}
@@ -233,7 +241,7 @@ func (r *Run) next(method string) (*Message, error) {
 		}
 		if m != nil && m.Ended {
 			r.held = r.held[m.Size:]
-			if m.Status() != 100 {
+			if m.Status() >= 200 {
 				return m, nil
 			}
 			continue

@@ -1,6 +1,9 @@
 package vectors
 
-import "os"
+import (
+	"os"
+	"strconv"
+)
 
 // Exhaustive asks for (nearly) every cut of long vectors too, and for all cuts over TLS. It takes
 // minutes.
@@ -8,6 +11,17 @@ func Exhaustive() bool { return os.Getenv("BLASTDOOR_VECTORS_EXHAUSTIVE") == "1"
 
 // Cuts are places in which bytes are cut into pieces; none: they go out whole.
 type Cuts []int
+
+// String says where.
+func (c Cuts) String() string {
+	switch len(c) {
+	case 0:
+		return "whole"
+	case 1:
+		return "cut at " + strconv.Itoa(c[0])
+	}
+	return "byte by byte"
+}
 
 const (
 	everywhere    = 400  // bytes up to which a vector is cut at every place

@@ -242,10 +242,21 @@ func unescape(text string) (string, error) {
 	return out.String(), nil
 }
 
-// repeat reads `{COUNT:TEXT}` and says where its last byte is. TEXT ends at the first `}`.
+// repeat reads `{COUNT:TEXT}` and says where its last byte is. TEXT may hold further ones; a brace
+// of another kind is written \x7b or \x7d in there.
 func repeat(text string) (int, string, error) {
-	end := strings.IndexByte(text, '}')
-	if end < 0 {
+	end, open := 0, 0
+	for ; end < len(text); end++ {
+		if text[end] == '{' {
+			open++
+		} else if text[end] == '}' {
+			open--
+		}
+		if open == 0 {
+			break
+		}
+	}
+	if end == len(text) {
 		return 0, "", fmt.Errorf("%q: no } behind it", text)
 	}
 	number, what, found := strings.Cut(text[1:end], ":")

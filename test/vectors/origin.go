@@ -86,16 +86,17 @@ func (o *Origin) serve(conn net.Conn) {
 			if m == nil || !m.Ended && !isEarly(m) {
 				break
 			}
+			if m.Ended {
+				o.keep(m, number) // before its answer lets the next one come
+				held = held[m.Size:]
+			}
 			if !answered && !answer(conn, m) {
 				break
 			}
-			answered = true
-			if !m.Ended {
+			answered = !m.Ended
+			if answered {
 				break
 			}
-			o.keep(m, number)
-			held = held[m.Size:]
-			answered = false
 		}
 		if err != nil {
 			o.cutShort(held, number)
@@ -184,6 +185,9 @@ func Judge(v *Vector, sent string, peer Peer, seen []Seen) error {
 				return fmt.Errorf("request %d: %w", n+1, err)
 			}
 		case Refuse, Close:
+			if m, _ := ReadRequest(sent, Legal); want.Flags["open"] && m != nil {
+				sent = sent[m.Size:]
+			}
 			if want.Flags["partial"] && arrived < len(seen) && !seen[arrived].Ended {
 				arrived++
 			}

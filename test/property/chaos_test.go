@@ -157,11 +157,13 @@ func (c *chaos) killController() {
 	if _, err := poll.Until(20*time.Second, func() error { _, err := blastdoor.Admin("generations"); return err }); err != nil {
 		c.t.Errorf("the controller does not come back: %v", err)
 	}
-	c.running.Go(func() { c.awaitFeeds(died) })
+	back := time.Now()
+	c.running.Go(func() { c.awaitFeeds(died, back) })
 }
 
-// awaitFeeds notes how long the doors were without a feed: until then no change reaches them.
-func (c *chaos) awaitFeeds(died time.Time) {
+// awaitFeeds notes how long the doors were without a feed: until then no change reaches them, so
+// that a door which waits for it longer than the grace serves what was withdrawn.
+func (c *chaos) awaitFeeds(died, back time.Time) {
 	waiting := map[string]bool{}
 	for e := range residentCount {
 		waiting[exposures[e].name] = true
@@ -178,6 +180,9 @@ func (c *chaos) awaitFeeds(died time.Time) {
 			delete(waiting, name)
 			took := time.Since(died)
 			c.log("%s has a feed again after %v", name, took.Round(time.Millisecond))
+			if waited := time.Since(back); waited > grace() {
+				c.t.Errorf("%s had no feed for %v after the controller was back", name, waited)
+			}
 			c.mutex.Lock()
 			c.reconnects++
 			c.slowest = max(c.slowest, took)

@@ -31,6 +31,7 @@ struct Config {
   std::string kubeconfig;  ///< Path; empty and no manifests: in-cluster.
   /// Watch an API server: kubeconfig set, or in-cluster files are there and no manifests.
   bool kubernetes = false;
+  bool ca_config_maps = false;  ///< Watch the ConfigMaps that hold CA certificates.
   SocketAddress admin{IpAddress::v4({127, 0, 0, 1}), 9900};
   SocketAddress probes{IpAddress{}, 9901};
   SocketAddress metrics{IpAddress{}, 9902};

@@ -441,6 +441,14 @@ constexpr Key kKeys[] = {
      .read = read_config<&Config::kubeconfig>,
      .format = "a file name",
      .flag = "--kubeconfig"},
+    {.path = "caConfigMaps",
+     .kind = Kind::boolean,
+     .fallback = "false",
+     .effect = live,
+     .about =
+         "ConfigMaps with the label `blastdoor.io/ca: \"true\"` are watched at the API server: "
+         "CA certificates for `blastdoor.io/upstream-ca`. Needs a permission of its own.",
+     .read = read_config<&Config::ca_config_maps>},
     {.path = "admin",
      .kind = Kind::text,
      .fallback = "127.0.0.1:9900",

@@ -173,6 +173,7 @@ TEST(NeedsRestart, SaysSoForEveryKeyThatTheReferenceMarks) {
       {"manifests", "[/a]"},
       {"manifests[].allowLoopback", "true"},
       {"kubeconfig", "/k"},
+      {"caConfigMaps", "true"},
       {"admin", "127.0.0.1:7"},
       {"probes", "127.0.0.1:7"},
       {"metrics", "127.0.0.1:7"},

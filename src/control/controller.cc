@@ -12,6 +12,7 @@
 #include "translate/compile.h"
 #include "translate/endpoints.h"
 #include "translate/translate.h"
+#include "translate/upstreams.h"
 
 namespace bd::control {
 
@@ -57,6 +58,22 @@ std::string describe(const std::string& door, const snapshot::Difference& d) {
   if (d.denied) parts.emplace_back("own addresses");
   if (parts.empty()) parts.emplace_back("the same under a new configuration");
   return fmt::format("{}: {}", door, fmt::join(parts, ", "));
+}
+
+/// No Secret is asked for unless some exposure that is served here may use one (invariant 11).
+source::KubeScope kube_scope(const config::Config& config) {
+  source::KubeScope out{.secrets = false, .ca_config_maps = config.ca_config_maps};
+  for (const model::Exposure& exposure : config.exposures) {
+    out.secrets |= config.is_enabled(exposure.name) && translate::may_use_secrets(exposure);
+  }
+  return out;
+}
+
+std::expected<source::KubeAccess, std::string> kube_access(const config::Config& config) {
+  auto access = config.kubeconfig.empty() ? source::in_cluster_access()
+                                          : source::read_kubeconfig(config.kubeconfig);
+  if (access) access->user_agent = fmt::format("blastdoor/{}", kVersion);
+  return access;
 }
 
 }  // namespace
@@ -229,21 +246,33 @@ void Controller::start_sources() {
   for (const config::ManifestsSource& entry : config_.manifests) {
     add_source(source::watch_manifests(entry.directory, entry.allow_loopback));
   }
-  if (!config_.kubernetes) return;
-  auto access = config_.kubeconfig.empty() ? source::in_cluster_access()
-                                           : source::read_kubeconfig(config_.kubeconfig);
-  if (access) {
-    access->user_agent = fmt::format("blastdoor/{}", kVersion);
-    add_source(source::watch_kubernetes(std::move(*access)));
-    return;
-  }
+  if (config_.kubernetes) watch_kubernetes();
+}
+
+void Controller::watch_kubernetes() {
+  auto access = kube_access(config_);
+  if (access) return add_source(source::watch_kubernetes(*std::move(access), kube_scope(config_)));
   log::error(access.error());
   store_.add_source("kube");  // Never delivers: not ready, and a finding says why.
   store_.apply("kube", source::Status{false, access.error()});
 }
 
+/// With another scope. What was known stays until the new source has listed everything.
+void Controller::watch_kubernetes_again() {
+  const auto running =
+      std::ranges::find_if(sources_, [](const auto& source) { return source->name() == "kube"; });
+  auto access = kube_access(config_);
+  if (!access) log::error(access.error());
+  if (running == sources_.end() || !access) return;
+  sources_.erase(running);
+  start(source::watch_kubernetes(*std::move(access), kube_scope(config_)));
+}
+
 void Controller::add_source(std::unique_ptr<source::Source> source) {
-  if (!store_.add_source(source->name())) return;  // The same folder twice.
+  if (store_.add_source(source->name())) start(std::move(source));  // Else the same folder twice.
+}
+
+void Controller::start(std::unique_ptr<source::Source> source) {
   source->start([this](const std::string& name, source::Event event) {
     auto shared = std::make_shared<source::Event>(std::move(event));
     reactor_.post([this, name, shared] { on_event(name, std::move(*shared)); });
@@ -452,9 +481,11 @@ void Controller::reconfigure(const config::Loaded& loaded, const std::string& fi
     config::keep_restart_keys(config_, next);
   }
   if (next == config_) return;
+  const bool same_scope = kube_scope(next) == kube_scope(config_);
   config_ = std::move(next);
   use_material();
   reconfigured_ = true;
+  if (!same_scope) watch_kubernetes_again();
   log::info(fmt::format("{}: the new configuration is in force", file));
   schedule(Effect::compile);
 }

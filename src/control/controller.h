@@ -93,7 +93,10 @@ class Controller final : private rt::Timer {
   void publish_material();
   void log_failures();
   void start_sources();
+  void watch_kubernetes();
+  void watch_kubernetes_again();
   void add_source(std::unique_ptr<source::Source> source);
+  void start(std::unique_ptr<source::Source> source);
   void on_event(const std::string& source, source::Event event);
   void schedule(Effect effect);
   void compile_not_later_than(rt::Instant when);

@@ -39,7 +39,7 @@ constexpr Case kCases[] = {
      "Service default/a\nNamespace /shop\nIngressClass /b.c\nEndpointSlice shop/a-1\n", ""},
     {"kinds that are not ours",
      "{apiVersion: apps/v1, kind: Deployment}\n---\n{kind: Secret}\n---\n"
-     "{apiVersion: v1, kind: ConfigMapList, items: [1]}\n",
+     "{apiVersion: v1, kind: PodList, items: [1]}\n",
      "", ""},
     {"kinds of ours in groups that are not",
      "{apiVersion: serving.knative.dev/v1, kind: Service, metadata: {name: A_B}}\n---\n"

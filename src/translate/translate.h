@@ -6,6 +6,7 @@
 //              answers there: a backend, a redirect, a tombstone?  annotations.h
 //   settle     per exposure: what is granted, who owns a host,    conflicts.h, grant.h
 //              who wins a path?
+//   certify    per exposure: the certificates of its listeners    certificates.h
 //   compile    per listener: virtual hosts in matching order;     compile.h, upstreams.h,
 //              how what they forward to is spoken to              contact.h
 //   endpoints  the addresses of what is forwarded to              endpoints.h

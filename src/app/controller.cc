@@ -36,6 +36,12 @@ admin::View view_of(const control::Controller& controller) {
     view.doors.push_back({name, link->stats(), link->is_connected(), link->acked_generation(),
                           link->quarantined_generation(), link->refusal()});
   }
+  for (const auto& [exposure, certificates] : controller.certificates().all()) {
+    for (const auto& [name, facts] : certificates) {
+      view.certificates.push_back({exposure, name, facts->names, facts->key, facts->issuer,
+                                   facts->not_before, facts->not_after, facts->sha256});
+    }
+  }
   const auto& sources = controller.store().objects().sources;
   for (std::size_t i = 0; i < sources.size(); ++i) {
     const control::Store::Health& health = controller.store().health()[i];

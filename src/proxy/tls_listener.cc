@@ -29,9 +29,14 @@ std::shared_ptr<const std::string> bundle_of(const snapshot::Door& door, const s
   return found == door.bundles.end() ? nullptr : found->second;
 }
 
-std::string text_of(const snapshot::Door& door, const std::string& key) {
-  const auto bundle = bundle_of(door, key);
-  return bundle == nullptr ? std::string() : *bundle;
+/// The CA bundle of a policy that asks for certificates. One that is empty, or missing, trusts
+/// nobody: a CA stands for it whose key was thrown away.
+std::string bundle_text(const snapshot::Door& door, const model::TlsPolicy& policy) {
+  if (policy.client == model::ClientCertificate::none) return {};
+  const auto bundle = bundle_of(door, policy.client_ca);
+  if (bundle != nullptr && !bundle->empty()) return *bundle;
+  const auto nobody = tls::self_signed({}, 1);
+  return nobody ? nobody->chain : std::string();
 }
 
 std::vector<tls::TicketKey> ticket_keys(const std::vector<std::string>& keys) {
@@ -93,7 +98,7 @@ void TlsListener::rebuild(const snapshot::Door& door, const Certificates& certif
   options.self_signed = tls_.mode != model::TlsMode::files || certificates.empty();
   options.min_version = to_tls(tls_.policy.min_version);
   options.client_auth = to_tls(tls_.policy.client);
-  options.client_ca = text_of(door, tls_.policy.client_ca);
+  options.client_ca = bundle_text(door, tls_.policy);
   for (const auto& [host, policy] : tls_.hosts) {
     options.hosts.push_back(
         {host, to_tls(policy.min_version), to_tls(policy.client), text_of(door, policy.client_ca)});

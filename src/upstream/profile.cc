@@ -17,6 +17,11 @@ tls::ClientOptions options_of(const model::Upstream& upstream, const snapshot::D
   tls::ClientOptions out;
   out.verify = upstream.tls == model::UpstreamTls::verify;
   if (const auto bundle = find_in(door.bundles, upstream.ca)) out.ca = *bundle;
+  // An empty bundle, or none, trusts nobody: a CA stands for it whose key was thrown away.
+  if (out.verify && out.ca.empty()) {
+    const auto nobody = tls::self_signed({}, 1);
+    if (nobody) out.ca = nobody->chain;
+  }
   out.server_name = upstream.server_name;
   if (const auto pair = find_in(door.certificates, upstream.client_certificate)) {
     out.certificate = std::make_shared<tls::KeyPair>(tls::KeyPair{pair->chain, pair->key});

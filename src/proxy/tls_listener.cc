@@ -101,7 +101,7 @@ void TlsListener::rebuild(const snapshot::Door& door, const Certificates& certif
   options.client_ca = bundle_text(door, tls_.policy);
   for (const auto& [host, policy] : tls_.hosts) {
     options.hosts.push_back(
-        {host, to_tls(policy.min_version), to_tls(policy.client), text_of(door, policy.client_ca)});
+        {host, to_tls(policy.min_version), to_tls(policy.client), bundle_text(door, policy)});
   }
   options.tickets = ticket_keys(tickets_);
   auto made = tls::ServerContext::create(options, context_.get());

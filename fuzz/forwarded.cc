@@ -70,8 +70,8 @@ void check_only(const http::Fields& fields, http::FieldName id, std::string_view
 
 void check_rewritten(const Decision& decision, const decide::Request& request) {
   std::string head;
-  decide::append_request_head(head, listener(), request, "GET", decision, {},
-                              decide::RequestId::make(1, 2));
+  const decide::RequestId number = decide::RequestId::make(1, 2);
+  decide::append_request_head(head, {listener(), request, "GET", decision, number});
   http1::RequestHead out;
   // Ours are some more fields than the client's.
   const auto parsed =

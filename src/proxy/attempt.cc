@@ -5,8 +5,6 @@
 
 #include "proxy/connector.h"
 #include "proxy/exchange.h"
-#include "proxy/h1_lease.h"
-#include "proxy/h2_lease.h"
 
 namespace bd::proxy {
 
@@ -26,6 +24,12 @@ rt::Task<Exchange::Attempt> Exchange::attempt(const std::shared_ptr<upstream::En
   }
   const Attempt result = co_await relay();
   co_return result;
+}
+
+void Exchange::end_lease() {
+  lease_ = nullptr;
+  h1_lease_.reset();
+  h2_lease_.reset();
 }
 
 rt::Task<Cause> Exchange::lease_h1(const std::shared_ptr<upstream::Endpoint>& endpoint, Use use) {
@@ -48,8 +52,8 @@ rt::Task<Cause> Exchange::lease_h1(const std::shared_ptr<upstream::Endpoint>& en
   const auto framing = body_.kind == Body::chunked  ? H1Sink::Framing::chunked
                        : body_.kind == Body::length ? H1Sink::Framing::raw
                                                     : H1Sink::Framing::none;
-  lease_ = std::make_unique<H1Lease>(worker_, endpoint, std::move(connection), method_,
-                                     upstream_head_, framing, response_head_max_);
+  lease_ = &h1_lease_.emplace(worker_, endpoint, std::move(connection), method_, upstream_head_,
+                              framing, response_head_max_);
   co_return Cause::none;
 }
 
@@ -61,7 +65,7 @@ rt::Task<Cause> Exchange::lease_h2(const std::shared_ptr<upstream::Endpoint>& en
     if (failed != Cause::none) co_return failed;
     auto stream = shared->open(upstream_fields_.fields(), ended);
     if (stream == nullptr) continue;  // The server said goodbye, or has no room, just now.
-    lease_ = std::make_unique<H2Lease>(std::move(shared), std::move(stream), client_.waiter, ended);
+    lease_ = &h2_lease_.emplace(std::move(shared), std::move(stream), client_.waiter, ended);
     co_return Cause::none;
   }
   co_return Cause::connect_failed;

@@ -191,7 +191,7 @@ rt::Task<Outcome> Exchange::forward() {
     const Use use = tries == 0 ? Use::pool : Use::fresh;
     const Attempt result = co_await attempt(endpoint, use);
     endpoint->end();
-    lease_.reset();
+    end_lease();
     if (result.kind == Attempt::Kind::finished) co_return result.outcome;
     if (result.kind == Attempt::Kind::again && tries == 0) {
       count(Counter::retries);

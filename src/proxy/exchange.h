@@ -9,7 +9,8 @@
 #include "decide/decide.h"
 #include "decide/rewrite.h"
 #include "proxy/client.h"
-#include "proxy/lease.h"
+#include "proxy/h1_lease.h"
+#include "proxy/h2_lease.h"
 #include "rt/task.h"
 #include "upstream/upstream.h"
 
@@ -43,6 +44,7 @@ class Exchange {
   rt::Task<Cause> lease_h1(const std::shared_ptr<upstream::Endpoint>& endpoint, Use use);
   rt::Task<Cause> lease_h2(const std::shared_ptr<upstream::Endpoint>& endpoint);
   rt::Task<Cause> share(upstream::Endpoint& endpoint, std::shared_ptr<upstream::Shared>& out);
+  void end_lease();
   [[nodiscard]] bool is_misdirected() const;
   rt::Task<Attempt> relay();
   rt::Task<Attempt> tunnel();
@@ -84,7 +86,9 @@ class Exchange {
   std::string upstream_head_;        // Over HTTP/1.
   http::FieldList upstream_fields_;  // Over HTTP/2.
 
-  std::unique_ptr<Lease> lease_;
+  std::optional<H1Lease> h1_lease_;  // One of the two, or none;
+  std::optional<H2Lease> h2_lease_;
+  Lease* lease_ = nullptr;         // this one.
   Sink* response_sink_ = nullptr;  // The response has begun.
   bool is_tunnel_ = false;
   rt::Instant last_progress_;

@@ -20,7 +20,7 @@ class H1Lease final : public Lease {
   H1Lease(Worker& worker, std::shared_ptr<upstream::Endpoint> endpoint,
           std::unique_ptr<upstream::Connection> connection, http::Method method,
           std::string_view head, H1Sink::Framing framing, std::size_t response_head_max);
-  ~H1Lease() override;
+  ~H1Lease();  ///< What was not released is given up: the endpoint sees an abort.
 
   [[nodiscard]] Sink& request() override { return sink_; }
   [[nodiscard]] Event read_head(bool& moved) override;

@@ -14,7 +14,7 @@ class H2Lease final : public Lease {
   /// `stream` was opened with the request's head; `ended`: that was all of the request.
   H2Lease(std::shared_ptr<upstream::Shared> shared, std::shared_ptr<mux::Stream> stream,
           rt::Waiter& waiter, bool ended);
-  ~H2Lease() override;
+  ~H2Lease();  ///< The same: the stream is cancelled.
 
   [[nodiscard]] Sink& request() override { return sink_; }
   [[nodiscard]] Event read_head(bool& moved) override;

@@ -29,7 +29,6 @@ class Lease {
   Lease() = default;
   Lease(const Lease&) = delete;
   Lease& operator=(const Lease&) = delete;
-  virtual ~Lease() = default;  ///< What was not released is given up: the endpoint sees an abort.
 
   [[nodiscard]] virtual Sink& request() = 0;
   [[nodiscard]] virtual Event read_head(bool& moved) = 0;
@@ -44,6 +43,9 @@ class Lease {
   [[nodiscard]] virtual bool is_unprocessed(bool repeatable) const = 0;
   /// The endpoint takes bytes now: if not, the wait is its fault.
   [[nodiscard]] virtual bool takes_bytes() = 0;
+
+ protected:
+  ~Lease() = default;
 };
 
 }  // namespace bd::proxy

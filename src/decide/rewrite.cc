@@ -207,6 +207,9 @@ void append_request_fields(http::FieldList& out, const RequestRewrite& rewrite) 
   each_request_field(rewrite,
                      [&](std::string_view name, std::string_view value) { out.add(name, value); });
   if (takes_trailers) out.add("te", "trailers");
+  // Trailers pass to HTTP/2 upstreams, and some see only those that were announced.
+  const http::Field* trailer = http::find(*rewrite.request.fields, FieldName::trailer);
+  if (trailer != nullptr) out.add("trailer", trailer->value);
   if (rewrite.framing.kind == BodyFraming::Kind::length) {
     text.clear();
     append_number(text, rewrite.framing.length);

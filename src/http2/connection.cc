@@ -74,6 +74,18 @@ Connection::Verdict Connection::judge(const FrameHead& frame) {
                                                                     : nullptr};
   }
   continuations_ = 0;
+  switch (ids_.receive(frame)) {
+    case StreamIds::Verdict::fine:
+      break;
+    case StreamIds::Verdict::closed:
+      return {"frame after the end of its stream", kStreamClosed, false};
+    case StreamIds::Verdict::skipped:
+      return {"stream id out of order", kProtocolError, false};
+  }
+  // nghttp2 ignores PRIORITY, as we asked it to (RFC 9113 §6.3).
+  if (frame.type == static_cast<std::uint8_t>(FrameType::priority) && frame.stream == 0) {
+    return {"PRIORITY of no stream", kProtocolError, false};
+  }
   if (budgets_) return {budgets_->receive(frame, shut_down_, now_)};
   // We said that we want none; nghttp2 is strict only once the peer has acknowledged that.
   const bool is_push = frame.type == static_cast<std::uint8_t>(FrameType::push_promise);

@@ -22,6 +22,7 @@
 #include "http2/head.h"
 #include "http2/options.h"
 #include "http2/stream.h"
+#include "http2/stream_ids.h"
 
 struct nghttp2_session;
 
@@ -148,6 +149,7 @@ class Connection {
   nghttp2_session* session_ = nullptr;
   TimePoint now_{};
   FrameScanner scanner_;
+  StreamIds ids_;
   HeadBuilder builder_;
   std::unique_ptr<Budgets> budgets_;  // Server role only.
   StreamMap streams_;

@@ -55,12 +55,41 @@ TEST(Flood, IsCutOffAtAKnownFrame) {
       {"GOAWAY", open, always(frame(FrameType::goaway, 0, 0, number32(0) + number32(0))), 103},
       {"RST_STREAM of a stream that is gone", open + rst_stream(1, kCancel),
        always(rst_stream(1, kCancel)), 101},
-      {"HEADERS of a stream that is gone", open + rst_stream(1, kCancel), always(headers(1, get())),
-       202},
   };
   for (const Row& row : rows) {
     for (const std::size_t piece : {kWhole, 1uz}) {
       EXPECT_EQ(frames_until_cut(row.first, row.flood, piece), row.frames) << row.why << piece;
+    }
+  }
+}
+
+// RFC 9113 §5.1, §5.1.1, §6.3: not a matter of how often.
+TEST(Violation, OfStreamIdsEndsTheConnection) {
+  struct Row {
+    const char* why;
+    std::string bytes;
+    std::uint32_t code;
+  };
+  const Row rows[] = {
+      {"DATA after RST_STREAM", headers(1, post(), false) + rst_stream(1, kCancel) + data(1, "x"),
+       kStreamClosed},
+      {"HEADERS after RST_STREAM",
+       headers(1, post(), false) + rst_stream(1, kCancel) + headers(1, get()), kStreamClosed},
+      {"DATA after the end", headers(1, get()) + data(1, "x"), kStreamClosed},
+      {"HEADERS after the end", headers(1, get()) + headers(1, get()), kStreamClosed},
+      {"an id that was left out", headers(5, get()) + headers(3, get()), kProtocolError},
+      {"PRIORITY of no stream", frame(FrameType::priority, 0, 0, number32(3) + "\x10"),
+       kProtocolError},
+  };
+  for (const Row& row : rows) {
+    for (const std::size_t piece : {kWhole, 1uz, 7uz}) {
+      SCOPED_TRACE(row.why);
+      Side server(Role::server);
+      EXPECT_FALSE(server.hear(preface() + settings_ack() + row.bytes, piece));
+      const auto goaway = frames_of(server.take(), FrameType::goaway);
+      ASSERT_EQ(goaway.size(), 1u);
+      EXPECT_EQ(goaway.back().word(4), row.code);
+      EXPECT_FALSE(server.connection.abuse());
     }
   }
 }

@@ -43,9 +43,11 @@ void H2Client::take_head() {
   const auto bytes =
       length == nullptr ? std::nullopt : ascii::parse_decimal<std::uint64_t>(length->value);
   head_.has_content_length = bytes.has_value();
+  // The body, whole or in part, may have come together with the head.
+  const bool empty = stream_->ended() && stream_->inbound().empty() && !stream_->trailers;
   if (bytes && *bytes > 0) {
     head_.body = {Body::length, *bytes};
-  } else if (!bytes && !stream_->ended()) {
+  } else if (!empty) {
     head_.body = {Body::chunked, 0};
   }
   head_.expect_continue = expect != nullptr && !stream_->ended();

@@ -35,17 +35,16 @@ const (
 	proxyPeer = "127.0.0.9"
 )
 
-// limits are keys of every listener, such as "limits: {connectionsMax: 100}".
-func config(limits ...string) string {
+// config has further keys for every listener, such as "limits: {connectionsMax: 100}".
+func config(keys ...string) string { return configWithTLS("self-signed", keys...) }
+
+func configWithTLS(tls string, further ...string) string {
 	listener := func(keys ...string) string {
-		return "  - {" + strings.Join(append(keys, limits...), ", ") + "}\n"
-	}
-	if os.Getenv("DEV_PLAIN") != "" {
-		return ""
+		return "  - {" + strings.Join(append(keys, further...), ", ") + "}\n"
 	}
 	return "exposures:\n- name: " + exposure + "\n  listeners:\n" +
 		listener("name: plain", fmt.Sprint("port: ", plainPort)) +
-		listener("name: tls", fmt.Sprint("port: ", tlsPort), "publicScheme: https", "tls: self-signed") +
+		listener("name: tls", fmt.Sprint("port: ", tlsPort), "publicScheme: https", "tls: "+tls) +
 		listener("name: proxied", fmt.Sprint("port: ", proxiedPort), "proxyProtocolFrom: ["+proxyPeer+"/32]")
 }
 

@@ -68,3 +68,11 @@ func RunNodeClient(t testing.TB, speech Speech, port, host, bytes string) NodeRe
 	}
 	return report
 }
+
+// StartWebSocketServer starts the npm package ws; see node/ws.mjs.
+func StartWebSocketServer(t testing.TB, address string) {
+	t.Helper()
+	host, port, _ := net.SplitHostPort(address)
+	packages := filepath.Dir(filepath.Dir(Built(t, "node_modules/ws")))
+	Serve(t, address, node(t), script(t, "ws.mjs"), host, port, packages)
+}

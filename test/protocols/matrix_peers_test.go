@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"net/http"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -113,7 +114,11 @@ func TestMatrixNodeClient(t *testing.T) {
 				if u := got.Upload; u.Status != 200 || u.Told.Hash != u.Sent || u.Told.Proto != up.Proto() || u.Told.Headers.Get("X-Blastdoor-Hop") != "1" {
 					t.Errorf("upload: %+v", u)
 				}
-				if got.Upload.Trailer != got.Upload.Sent {
+				want := ""
+				if requestTrailersPass(down, up) {
+					want = got.Upload.Sent
+				}
+				if got.Upload.Trailer != want {
 					t.Errorf("the upstream got the trailers %v", got.Upload.Told.Trailers)
 				}
 				if d := got.Download; d.Status != 200 || d.Hash != peers.ContentHash(someBytes) {
@@ -155,7 +160,9 @@ func TestMatrixNodeServer(t *testing.T) {
 
 func downloadFromNode(t *testing.T, c cell) {
 	t.Helper()
-	response := c.get(t, fmt.Sprintf("/download?bytes=%d", someBytes))
+	request := c.request(t.Context(), http.MethodGet, fmt.Sprintf("/download?bytes=%d", someBytes), nil)
+	request.Header.Set("TE", "trailers")
+	response := c.do(t, request)
 	hash, err := peers.Hash(response.Body)
 	if err != nil || hash != response.Trailer.Get(peers.TrailerField) {
 		t.Errorf("downloaded %s, %v; the trailers are %v", hash, err, response.Trailer)
@@ -214,7 +221,8 @@ func fromNghttpd(t *testing.T, c cell) {
 			t.Errorf("%s: answered %d %v", method, response.StatusCode, response.Header)
 		}
 		checkContent(t, response.Body, someBytes)
-		if response.Trailer.Get(peers.TrailerField) != "abc" {
+		// It announces a length, with which HTTP/1.1 has no place for trailers.
+		if c.down.HTTP2 && response.Trailer.Get(peers.TrailerField) != "abc" {
 			t.Errorf("%s: the client got the trailers %v", method, response.Trailer)
 		}
 	}

@@ -204,18 +204,29 @@ func trailers(t *testing.T, c cell) {
 	}
 }
 
+// requestTrailersPass says where trailers of requests are passed on: RFC 9110 §6.5.1 lets them be
+// dropped, and few HTTP/1.1 servers expect any.
+func requestTrailersPass(_, up peers.Speech) bool { return up.HTTP2 }
+
 func trailersOfUpload(t *testing.T, c cell) {
 	t.Helper()
 	request := c.request(t.Context(), http.MethodPost, "/upload", streamed(someBytes))
 	request.Trailer = http.Header{"X-Sum": {"from the client"}}
 	request.Header.Set("TE", "trailers")
 	got := checkUpload(t, c.do(t, request), -1, someBytes)
+	arrived := ""
 	for name, values := range got.Trailers {
-		if strings.EqualFold(name, "X-Sum") && values[0] == "from the client" {
-			return
+		if strings.EqualFold(name, "X-Sum") {
+			arrived = values[0]
 		}
 	}
-	t.Errorf("the upstream got the trailers %v", got.Trailers)
+	want := ""
+	if requestTrailersPass(c.down, c.server.Speech) {
+		want = "from the client"
+	}
+	if arrived != want {
+		t.Errorf("the upstream got the trailers %v", got.Trailers)
+	}
 }
 
 var gates atomic.Int64
@@ -246,6 +257,21 @@ func noticed(t *testing.T, c cell, before int) {
 	})
 }
 
+// abortive makes the client's connections end with a reset: over HTTP/1.1 that alone is an abort, since
+// an end of stream may come from a client that waits for its answer.
+func abortive(c cell) {
+	transport := c.client.Transport.(*http.Transport)
+	transport.CloseIdleConnections()
+	dial := transport.DialContext
+	transport.DialContext = func(ctx context.Context, network, address string) (net.Conn, error) {
+		conn, err := dial(ctx, network, address)
+		if err == nil {
+			err = conn.(*net.TCPConn).SetLinger(0)
+		}
+		return conn, err
+	}
+}
+
 func clientAbortsUpload(t *testing.T, c cell) {
 	waiting, gone := c.server.Waiting(), len(c.server.Gone())
 	ctx, cancel := context.WithCancel(t.Context())
@@ -253,6 +279,7 @@ func clientAbortsUpload(t *testing.T, c cell) {
 	reader, writer := io.Pipe()
 	defer writer.Close()
 	go func() { _, _ = io.Copy(writer, peers.Content(someBytes)) }()
+	abortive(c)
 	ended := make(chan error, 1)
 	request := c.request(ctx, http.MethodPost, fmt.Sprintf("/wait?bytes=%d", someBytes), reader)
 	go func() { ended <- discard(c.client.Do(request)) }()
@@ -274,6 +301,7 @@ func clientAbortsDownload(t *testing.T, c cell) {
 	waiting, gone := c.server.Waiting(), len(c.server.Gone())
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
+	abortive(c)
 	ended := make(chan error, 1)
 	go func() { ended <- discard(c.client.Do(c.request(ctx, http.MethodGet, "/wait", nil))) }()
 	waitFor(t, c, waiting)

@@ -58,8 +58,9 @@ func (w way) play(t *testing.T, server string, c webSocketCase) verdict {
 	if !c.last {
 		frames = append(slices.Clone(frames), closing(1000, ""))
 	}
+	closes := slices.ContainsFunc(frames, func(f frame) bool { return f.opcode == opClose })
 	received := make(chan []string, 1)
-	go func() { received <- readFrames(reader, conn, !c.broken) }()
+	go func() { received <- readFrames(reader, conn, !closes && !c.broken) }()
 	for _, f := range frames {
 		pieces := [][]byte{f.bytes()}
 		if c.chopped {
@@ -75,6 +76,10 @@ func (w way) play(t *testing.T, server string, c webSocketCase) verdict {
 		_ = conn.CloseWrite()
 	}
 	got := verdict{Client: <-received}
+	_ = conn.CloseWrite()
+	if _, err := io.Copy(io.Discard, reader); errors.Is(err, os.ErrDeadlineExceeded) {
+		t.Errorf("over %s: the connection outlives the WebSocket", w.name)
+	}
 	poll.Eventually(t, expect.Soon, "the server's report", func() (err error) {
 		got.Server, err = w.report(t, server, id)
 		return err

@@ -4,6 +4,7 @@
 #
 #   BLASTDOOR_BIN        the binary under test; default build/blastdoor
 #   BLASTDOOR_K8S_BIN    a directory with k8s and etcd; default: built by tools/k8s/build.sh
+#   BLASTDOOR_PEERS_BIN  a directory with the programs of others; default: built by tools/peers/build.sh
 #   BLASTDOOR_TEST_SLOW  stretches time limits, for sanitizer builds: 5
 #
 # Exit code 75: there is no Go and no way to get one; nothing was tested. Where only modules cannot be
@@ -41,8 +42,8 @@ packages=./...
 skip_kubernetes() {
 	unset BLASTDOOR_K8S_BIN
 	# The others need nothing but Go's own library.
-	packages=$("$go" list ./... | grep -vE "/(kube|cluster|foreign)$") || packages="./e2e ./property"
-	loud "THE KUBERNETES TIER IS SKIPPED: the Go module proxy cannot be reached" \
+	packages=$("$go" list ./... | grep -vE "/(kube|cluster|foreign|protocols)$") || packages="./e2e ./property"
+	loud "THE KUBERNETES TIER AND THE PROTOCOLS ARE SKIPPED: the Go module proxy cannot be reached" \
 		"Only the tests of files and processes run."
 }
 
@@ -52,6 +53,17 @@ if [ -z "${BLASTDOOR_K8S_BIN:-}" ]; then
 	case $code in
 	0) export BLASTDOOR_K8S_BIN ;;
 	75) skip_kubernetes ;;
+	*) exit "$code" ;;
+	esac
+fi
+
+# Without them the tests that need them skip, each with its reason.
+if [ -z "${BLASTDOOR_PEERS_BIN:-}" ]; then
+	code=0
+	BLASTDOOR_PEERS_BIN=$("$root/tools/peers/build.sh") || code=$?
+	case $code in
+	0) export BLASTDOOR_PEERS_BIN ;;
+	75) unset BLASTDOOR_PEERS_BIN && loud "NO h2spec, NO gRPC, NO WebSocket server: the Go module proxy cannot be reached" ;;
 	*) exit "$code" ;;
 	esac
 fi

@@ -13,7 +13,7 @@ declare -A packages=(
 	[build]='clang-19 lld-19 libstdc++-12-dev cmake ninja-build ccache pkg-config
 		libprotobuf-dev protobuf-compiler libssl-dev libcurl4-openssl-dev libnghttp2-dev libsimdjson-dev libyaml-cpp-dev
 		libcli11-dev libfmt-dev libspdlog-dev libgtest-dev librapidcheck-dev'
-	[test]='curl ca-certificates iproute2 python3 python3-jinja2'
+	[test]='curl ca-certificates iproute2 nghttp2-client nghttp2-server python3 python3-jinja2 testssl.sh'
 	[deep]='libclang-rt-19-dev llvm-19'
 	[lint]='clang-format-19 clang-tidy-19 python3 shellcheck git'
 	[bench]='wrk nghttp2-client nginx-light haproxy valgrind libbenchmark-dev python3'

@@ -12,7 +12,7 @@ set -euo pipefail
 
 declare -A packages=(
 	[build]='clang-19 lld-19 libstdc++-12-dev cmake ninja-build ccache pkg-config
-		libprotobuf-dev protobuf-compiler libssl-dev libcurl4-openssl-dev libsimdjson-dev libyaml-cpp-dev
+		libprotobuf-dev protobuf-compiler libssl-dev libcurl4-openssl-dev libnghttp2-dev libsimdjson-dev libyaml-cpp-dev
 		libcli11-dev libfmt-dev libspdlog-dev libgtest-dev librapidcheck-dev'
 	[test]='curl ca-certificates iproute2 python3 python3-jinja2'
 	[deep]='libclang-rt-19-dev llvm-19'

@@ -113,7 +113,9 @@ TEST(ExposuresPage, ShowsTheExposureAndItsDoor) {
       flat(get(sample.view, "/api/v1/exposures?exposure=internal-http")),
       R"({"exposures": [{"name": "internal-http","side": "internal","enabled": true,)"
       R"("listeners": [{"name": "main","address": "0.0.0.0:10000","publicScheme": "http","publicPort": 80,)"
-      R"("healthPath": "/-/healthz","acceptFrom": [],"trustedPeers": []}],"selector": "expose=internal-http",)"
+      R"("healthPath": "/-/healthz","acceptFrom": [],"trustedPeers": [],"proxyProtocolFrom": [],)"
+      R"("tls": {"mode": "off","minVersion": "1.2","clientCertificate": "none","clientCa": "","certificates": [],)"
+      R"("hosts": []}}],"certificates": [],"secrets": "none","selector": "expose=internal-http",)"
       R"("anyClass": false,"ingressClasses": [],"allow": ["wildcard","empty_host","default_backend"],)"
       R"("hosts": "shared","redirectTwin": null,"door": {"connected": true,"appliedGeneration": 7,)"
       R"("ackedGeneration": 7,"restarts": 2,"routes": 3,"virtualHosts": 1,)"
@@ -126,11 +128,28 @@ TEST(ExposuresPage, ShowsADoorThatHasNotConnected) {
       flat(get(sample.view, "/api/v1/exposures?exposure=external-http")),
       R"({"exposures": [{"name": "external-http","side": "external","enabled": true,)"
       R"("listeners": [{"name": "main","address": "0.0.0.0:10002","publicScheme": "http","publicPort": 80,)"
-      R"("healthPath": "/-/healthz","acceptFrom": ["10.0.0.0/8"],"trustedPeers": ["10.1.0.0/16"]}],)"
+      R"("healthPath": "/-/healthz","acceptFrom": ["10.0.0.0/8"],"trustedPeers": ["10.1.0.0/16"],)"
+      R"("proxyProtocolFrom": ["10.2.0.0/16"],"tls": {"mode": "files","minVersion": "1.2",)"
+      R"("clientCertificate": "optional","clientCa": "file ca.pem","certificates": ["file shop.crt"],)"
+      R"("hosts": [{"host": "admin.example.com","minVersion": "1.3","clientCertificate": "required",)"
+      R"("clientCa": "file ca.pem"}]}}],"certificates": [{"name": "file shop.crt",)"
+      R"("names": ["shop.example.com","*.shop.example.com"],"key": "ecdsa-p256","issuer": "CN=Test CA",)"
+      R"("notBefore": "2023-11-14T22:13:20Z","notAfter": "2023-11-15T22:13:20Z","sha256": "00ff"}],)"
+      R"("secrets": "none",)"
       R"("selector": "expose=external-http","anyClass": false,"ingressClasses": ["public"],)"
       R"("allow": ["wildcard"],"hosts": "owned","redirectTwin": "external-httpsecure",)"
       R"("door": {"connected": false,"appliedGeneration": 0,"ackedGeneration": 0,"restarts": 0,"routes": 0,)"
       R"("virtualHosts": 0,"sandbox": [],"draining": false,"quarantinedGeneration": 5,"refusal": "no memory"}}]})");
+}
+
+TEST(AdminApi, NeverShowsAKey) {
+  const SampleView sample;
+  for (const char* page : {"exposures", "routes", "upstreams", "findings", "generations"}) {
+    const std::string body = get(sample.view, std::string("/api/v1/") + page).body;
+    for (const char* secret : {"the secret key", "the ticket key", "the chain"}) {
+      EXPECT_EQ(body.find(secret), std::string::npos) << page;
+    }
+  }
 }
 
 TEST(ExposuresPage, ListsWhatIsKnownAndNotServed) {

@@ -220,6 +220,14 @@ constexpr Family kFamilies[] = {
      "Routes that were compiled: forward, redirect, or refuse (503).", print_routes},
     {"blastdoor_public_virtual_hosts", "gauge", "",
      "Hosts that exposures of side external serve, over all of them.", print_public_hosts},
+    {"blastdoor_certificate_not_after_seconds", "gauge", "exposure, certificate",
+     "When the certificate expires, in Unix seconds.",
+     [](Samples& out, const View& view) {
+       for (const CertificateView& certificate : view.certificates) {
+         out.add({{"exposure", certificate.exposure}, {"certificate", certificate.name}},
+                 certificate.not_after);
+       }
+     }},
     {"blastdoor_door_connected", "gauge", "exposure", "1 while the door's feed is open.",
      door_view<&DoorView::connected>},
     {"blastdoor_door_acked_generation", "gauge", "exposure",

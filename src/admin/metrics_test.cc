@@ -38,30 +38,32 @@ TEST(Metrics, AreAnsweredUnderAnyHostOnOnePath) {
 TEST(Metrics, ShowWhatTheViewSays) {
   const SampleView sample;
   const std::vector<std::string> lines = lines_of(sample.view);
-  for (const char* wanted : {
-           R"(blastdoor_build_info{version="1.2.3"} 1)",
-           "blastdoor_ready 1",
-           "blastdoor_generation 7",
-           "blastdoor_config_age_seconds 2.5",
-           R"(blastdoor_source_healthy{source="kube"} 0)",
-           R"(blastdoor_source_delivered{source="kube"} 1)",
-           R"(blastdoor_source_objects{source="kube",kind="Service"} 2)",
-           "blastdoor_source_healthy{source=\"manifests:a\\\"b\\\\c\\nd\xEF\xBF\xBD\"} 1",
-           R"(blastdoor_findings{severity="refused"} 1)",
-           R"(blastdoor_findings{severity="warning"} 0)",
-           R"(blastdoor_routes{exposure="external-http",action="redirect"} 1)",
-           "blastdoor_public_virtual_hosts 1",
-           R"(blastdoor_door_connected{exposure="external-http"} 0)",
-           R"(blastdoor_door_acked_generation{exposure="internal-http"} 7)",
-           R"(blastdoor_door_quarantined_generation{exposure="external-http"} 5)",
-           R"(blastdoor_door_applied_generation{exposure="internal-http"} 7)",
-           R"(blastdoor_door_restarts_total{exposure="internal-http"} 2)",
-           R"(blastdoor_door_sandbox{exposure="internal-http",feature="seccomp"} 1)",
-           R"(blastdoor_door_sandbox{exposure="internal-http",feature="landlock"} 0)",
-           R"(blastdoor_open_connections{exposure="internal-http"} 8)",
-           R"(blastdoor_requests_total{exposure="internal-http"} 20)",
-           R"(blastdoor_loops_total{exposure="internal-http"} 0)",
-       }) {
+  for (
+      const char* wanted : {
+          R"(blastdoor_build_info{version="1.2.3"} 1)",
+          "blastdoor_ready 1",
+          "blastdoor_generation 7",
+          "blastdoor_config_age_seconds 2.5",
+          R"(blastdoor_source_healthy{source="kube"} 0)",
+          R"(blastdoor_source_delivered{source="kube"} 1)",
+          R"(blastdoor_source_objects{source="kube",kind="Service"} 2)",
+          "blastdoor_source_healthy{source=\"manifests:a\\\"b\\\\c\\nd\xEF\xBF\xBD\"} 1",
+          R"(blastdoor_findings{severity="refused"} 1)",
+          R"(blastdoor_findings{severity="warning"} 0)",
+          R"(blastdoor_routes{exposure="external-http",action="redirect"} 1)",
+          "blastdoor_public_virtual_hosts 1",
+          R"(blastdoor_certificate_not_after_seconds{exposure="external-http",certificate="file shop.crt"} 1700086400)",
+          R"(blastdoor_door_connected{exposure="external-http"} 0)",
+          R"(blastdoor_door_acked_generation{exposure="internal-http"} 7)",
+          R"(blastdoor_door_quarantined_generation{exposure="external-http"} 5)",
+          R"(blastdoor_door_applied_generation{exposure="internal-http"} 7)",
+          R"(blastdoor_door_restarts_total{exposure="internal-http"} 2)",
+          R"(blastdoor_door_sandbox{exposure="internal-http",feature="seccomp"} 1)",
+          R"(blastdoor_door_sandbox{exposure="internal-http",feature="landlock"} 0)",
+          R"(blastdoor_open_connections{exposure="internal-http"} 8)",
+          R"(blastdoor_requests_total{exposure="internal-http"} 20)",
+          R"(blastdoor_loops_total{exposure="internal-http"} 0)",
+      }) {
     EXPECT_TRUE(has(lines, wanted)) << wanted;
   }
   // The door that has no numbers yet has no samples: a zero would be a lie.

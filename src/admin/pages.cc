@@ -1,6 +1,7 @@
 #include "admin/pages.h"
 
 #include <algorithm>
+#include <ctime>
 #include <map>
 
 #include "route/text_form.h"
@@ -39,13 +40,69 @@ Response page(JsonWriter& json) {
   return {200, "application/json", json.take()};
 }
 
-void write_listener(JsonWriter& json, const model::Listener& listener) {
+std::string time_text(std::int64_t seconds) {
+  const std::time_t time = seconds;
+  std::tm parts{};
+  char text[32];
+  if (::gmtime_r(&time, &parts) == nullptr) return {};
+  return {text, std::strftime(text, sizeof text, "%Y-%m-%dT%H:%M:%SZ", &parts)};
+}
+
+void write_policy(JsonWriter& json, const model::TlsPolicy& policy) {
+  json.member("minVersion", model::name(policy.min_version));
+  json.member("clientCertificate", model::name(policy.client));
+  json.member("clientCa", policy.client_ca);
+}
+
+/// `served`: the names of the certificates that SNI chooses from.
+void write_tls(JsonWriter& json, const model::Tls& tls, const std::vector<std::string>& served) {
+  json.key("tls").begin_object().member("mode", model::name(tls.mode));
+  write_policy(json, tls.policy);
+  strings(json, "certificates", served);
+  json.key("hosts").begin_array();
+  for (const auto& [host, policy] : tls.hosts) {
+    json.begin_object().member("host", host);
+    write_policy(json, policy);
+    json.end_object();
+  }
+  json.end_array().end_object();
+}
+
+void write_certificates(JsonWriter& json, const View& view, const std::string& exposure) {
+  json.key("certificates").begin_array();
+  for (const CertificateView& certificate : view.certificates) {
+    if (certificate.exposure != exposure) continue;
+    json.begin_object().member("name", certificate.name);
+    strings(json, "names", certificate.names);
+    json.member("key", certificate.key).member("issuer", certificate.issuer);
+    json.member("notBefore", time_text(certificate.not_before));
+    json.member("notAfter", time_text(certificate.not_after));
+    json.member("sha256", certificate.sha256).end_object();
+  }
+  json.end_array();
+}
+
+/// What the door serves at a listener; nothing before the first snapshot.
+std::vector<std::string> served_at(const View& view, const std::string& exposure,
+                                   const std::string& listener) {
+  if (view.snapshot == nullptr) return {};
+  const auto door = view.snapshot->doors.find(exposure);
+  if (door == view.snapshot->doors.end()) return {};
+  const auto served = door->second->served_certificates.find(listener);
+  return served == door->second->served_certificates.end() ? std::vector<std::string>{}
+                                                           : served->second;
+}
+
+void write_listener(JsonWriter& json, const model::Listener& listener,
+                    const std::vector<std::string>& served) {
   json.begin_object().member("name", listener.name).member("address", listener.bind.text());
   json.member("publicScheme", model::name(listener.public_scheme));
   count(json, "publicPort", listener.public_port);
   json.member("healthPath", listener.health_path);
   blocks(json, "acceptFrom", listener.accept_from);
   blocks(json, "trustedPeers", listener.trusted_peers);
+  blocks(json, "proxyProtocolFrom", listener.proxy_protocol_from);
+  write_tls(json, listener.tls, served);
   json.end_object();
 }
 
@@ -86,8 +143,13 @@ void write_exposure(JsonWriter& json, const View& view, const model::Exposure& e
   flag(json, "enabled",
        std::find(view.enabled.begin(), view.enabled.end(), exposure.name) != view.enabled.end());
   json.key("listeners").begin_array();
-  for (const model::Listener& listener : exposure.listeners) write_listener(json, listener);
-  json.end_array().member("selector", exposure.selector.text());
+  for (const model::Listener& listener : exposure.listeners) {
+    write_listener(json, listener, served_at(view, exposure.name, listener.name));
+  }
+  json.end_array();
+  write_certificates(json, view, exposure.name);
+  json.member("secrets", exposure.referenced_secrets ? "referenced" : "none");
+  json.member("selector", exposure.selector.text());
   flag(json, "anyClass", exposure.any_class);
   strings(json, "ingressClasses", exposure.ingress_classes);
   strings(json, "allow", allowed(exposure.allow));
@@ -117,6 +179,7 @@ std::vector<route::ExposureRoutes> served_routes(const View& view, const Query& 
     for (const auto& [key, host] : door->hosts) hosts[key.listener].push_back(*host);
     route::ExposureRoutes& exposure = out.emplace_back();
     exposure.exposure = name;
+    for (const auto& [key, upstream] : door->upstreams) exposure.upstreams.push_back(upstream);
     for (auto& [listener, list] : hosts) exposure.listeners.push_back({listener, std::move(list)});
   }
   return route::canonical(std::move(out));

@@ -23,6 +23,17 @@ struct DoorView {
   std::string refusal;  ///< What the door said when it refused a change; empty: nothing.
 };
 
+/// A certificate that an exposure's door holds. Never its key.
+struct CertificateView {
+  std::string exposure;
+  std::string name;                ///< "file NAME", "secret NAMESPACE/NAME"
+  std::vector<std::string> names;  ///< The hosts that it is for.
+  std::string key;                 ///< "ecdsa-p256"
+  std::string issuer;
+  std::int64_t not_before = 0, not_after = 0;  ///< Unix seconds.
+  std::string sha256;
+};
+
 struct SourceView {
   std::string name;
   bool delivered = false;  ///< It has given a complete set at least once.
@@ -36,7 +47,7 @@ struct GenerationView {
   std::uint64_t generation = 0;
   std::int64_t at_ms = 0;  ///< Unix time, milliseconds.
   std::uint64_t compile_us = 0;
-  std::string kind;  ///< "compile", "endpoints", "disk"
+  std::string kind;  ///< "compile", "endpoints", "certificates", "disk"
   std::vector<std::string>
       changes;  ///< "internal-http: +2 -1 hosts, 3 upstreams", at most 32 lines.
 };
@@ -47,6 +58,7 @@ struct View {
   std::shared_ptr<const snapshot::Snapshot> snapshot;  ///< Null before the first.
   std::vector<model::Finding> findings;  ///< Of reading, compiling, configuration and doors.
   std::vector<DoorView> doors;
+  std::vector<CertificateView> certificates;
   std::vector<SourceView> sources;
   std::vector<GenerationView> generations;
   std::int64_t now_ms = 0;          ///< Unix time of this picture.

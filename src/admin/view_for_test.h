@@ -33,12 +33,31 @@ struct SampleView {
     web.ingress_classes = {"public"};
     web.allow.wildcard = true;
     web.redirect_twin = "external-httpsecure";
+    model::Tls& tls = web.listeners[0].tls;
+    web.listeners[0].proxy_protocol_from = {Cidr::parse("10.2.0.0/16").value()};
+    tls.mode = model::TlsMode::files;
+    tls.policy.client = model::ClientCertificate::optional;
+    tls.policy.client_ca = "file ca.pem";
+    tls.hosts["admin.example.com"] = {model::TlsVersion::tls13, model::ClientCertificate::required,
+                                      "file ca.pem"};
+    view.certificates = {{"external-http",
+                          "file shop.crt",
+                          {"shop.example.com", "*.shop.example.com"},
+                          "ecdsa-p256",
+                          "CN=Test CA",
+                          1700000000,
+                          1700086400,
+                          "00ff"}};
     view.enabled = {"internal-http", "external-http"};
     snapshot.generation = 7;
     snapshot.doors["internal-http"] =
         std::make_shared<const snapshot::Door>(sample_door(view.exposures[0], "shop/inner:80"));
-    snapshot.doors["external-http"] =
-        std::make_shared<const snapshot::Door>(sample_door(web, "shop/outer:80"));
+    snapshot::Door outer = sample_door(web, "shop/outer:80");
+    outer.certificates["file shop.crt"] =
+        std::make_shared<const model::Certificate>("the chain", "the secret key");
+    outer.served_certificates["main"] = {"file shop.crt"};
+    outer.ticket_keys = {"the ticket key"};
+    snapshot.doors["external-http"] = std::make_shared<const snapshot::Door>(outer);
     view.snapshot = std::make_shared<const snapshot::Snapshot>(snapshot);
     fill_stats();
     view.doors = {{"internal-http", &stats, true, 7, 0, ""},

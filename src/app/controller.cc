@@ -19,6 +19,8 @@ namespace {
 
 using namespace std::chrono_literals;
 
+constexpr auto kFinishMax = 1500ms;  // The supervisor waits for 2 s.
+
 /// The picture that the admin API shows.
 admin::View view_of(const control::Controller& controller) {
   admin::View view;
@@ -33,6 +35,12 @@ admin::View view_of(const control::Controller& controller) {
   for (const auto& [name, link] : controller.links()) {
     view.doors.push_back({name, link->stats(), link->is_connected(), link->acked_generation(),
                           link->quarantined_generation(), link->refusal()});
+  }
+  for (const auto& [exposure, certificates] : controller.certificates().all()) {
+    for (const auto& [name, facts] : certificates) {
+      view.certificates.push_back({exposure, name, facts->names, facts->key, facts->issuer,
+                                   facts->not_before, facts->not_after, facts->sha256});
+    }
   }
   const auto& sources = controller.store().objects().sources;
   for (std::size_t i = 0; i < sources.size(); ++i) {
@@ -168,10 +176,11 @@ int run_controller(std::span<const std::string> words) {
   if (!die_with_parent(child->parent)) return 1;
   name_process("bd controller");
   std::signal(SIGPIPE, SIG_IGN);
+  std::signal(SIGTERM, SIG_IGN);  // The end of the channel is the order to end, in good order.
   const Flags flags = from_words(child->rest);
   FileWatch file(configuration_file(flags));  // First: an edit while it is read is seen then.
   const config::Loaded loaded = load_configuration(flags);
-  log::init("controller", log_level(loaded.config));
+  log::init_queued("controller", log_level(loaded.config));
   if (!loaded.mistakes.empty()) {
     // The file was broken between the supervisor's look and ours; the supervisor tries again.
     for (const config::Mistake& mistake : loaded.mistakes) log::error(mistake.text());
@@ -199,7 +208,11 @@ int run_controller(std::span<const std::string> words) {
   controller.start();
   const ConfigurationWatch watch(reactor, controller, flags, std::move(file));
   reactor.run([] {}, 5000ms);
-  std::_Exit(0);  // The supervisor is gone; nothing here is worth an orderly end.
+  // A restart without an API server begins with what the disk has. The supervisor waits for us, and
+  // kills us if that takes too long.
+  if (!controller.finish(kFinishMax)) log::warn("the disk does not take the newest states");
+  log::finish();
+  std::_Exit(0);  // Nothing else here is worth an orderly end.
 }
 
 }  // namespace bd::app

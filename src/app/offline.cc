@@ -2,8 +2,11 @@
 
 #include <algorithm>
 #include <cstdio>
+#include <ctime>
 
 #include "admin/api.h"
+#include "control/certificates.h"
+#include "control/tls_files.h"
 #include "source/source.h"
 #include "translate/translate.h"
 
@@ -28,7 +31,22 @@ std::optional<Compiled> compile(const Flags& flags) {
   for (const config::ManifestsSource& entry : out.config.manifests) {
     objects.sources.push_back(source::read_manifests(entry.directory, entry.allow_loopback));
   }
-  out.snapshot = translate::translate({&out.config, &objects, {}, nullptr});
+  control::TlsFiles files;
+  files.use(out.config);
+  translate::Material material;
+  files.add_to(material);
+  out.snapshot = translate::translate({.config = &out.config,
+                                       .objects = &objects,
+                                       .node_addresses = {},
+                                       .previous = nullptr,
+                                       .material = &material});
+  control::Certificates certificates;
+  certificates.update(out.snapshot);
+  const auto add = [&](const std::vector<model::Finding>& more) {
+    out.snapshot.findings.insert(out.snapshot.findings.end(), more.begin(), more.end());
+  };
+  add(files.findings(false));
+  add(certificates.findings(std::time(nullptr)));
   return out;
 }
 

@@ -243,7 +243,7 @@ void Supervisor::child_exited(pid_t pid, int status) {
                          WIFSIGNALED(status) ? "killed by signal" : "exited with",
                          WIFSIGNALED(status) ? WTERMSIG(status) : WEXITSTATUS(status)));
   controller_.due = now_ + controller_.restarts.after_death(controller_.started_at, now_);
-  for (const auto& [name, door] : doors_) door->renew_feed(now_);
+  for (const auto& [name, door] : doors_) door->controller_gone();
 }
 
 void Supervisor::begin_shutdown(int signal) {

@@ -256,6 +256,12 @@ void DoorKeeper::renew_feed(TimePoint now) {
   feed_due_ = now + feeds_.after_death(feed_made_at_, now);
 }
 
+void DoorKeeper::controller_gone() {
+  needs_feed_ = true;
+  feed_due_ = TimePoint{};
+  feeds_.reset();  // The door may have told of the loss before us, and waited for it.
+}
+
 void DoorKeeper::fail_probes() {
   failing_probes_ = true;
   send(feed::Message::make(feed::Record::fail_probes, settings_.name));

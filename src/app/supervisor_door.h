@@ -79,8 +79,12 @@ class DoorKeeper {
   /// A new feed: the door gets one end, the caller the other for the controller. Empty if the door
   /// is gone.
   [[nodiscard]] UniqueFd make_feed();
-  /// The other end is gone, or was never taken: the door needs another one.
+  /// The door has lost its feed, or refused it, and needs another one: later and later, if that
+  /// goes on.
   void renew_feed(TimePoint now);
+  /// The controller has ended. That is no fault of the feed: the next controller's comes at once,
+  /// as no change reaches the door before.
+  void controller_gone();
 
   void fail_probes();
   /// No connection begins any more, the door drains, and is ended after `limit`. Then it is gone.

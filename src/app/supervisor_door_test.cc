@@ -128,6 +128,30 @@ TEST_F(Keeper, GoesFromTheNewestToTheOneBeforeAndThenClosesForAMinute) {
   EXPECT_TRUE(ask(address).starts_with("generation 3: "));
 }
 
+// Controllers that die young have delays of their own. A door that waited on top of them would
+// serve for seconds what was withdrawn.
+TEST_F(Keeper, ADoorGetsItsFeedFromEveryNewControllerAtOnce) {
+  start();
+  for (int life = 0; life < 8; ++life) {
+    ASSERT_TRUE(keeper->wants_feed(now)) << "controller " << life;
+    ASSERT_TRUE(keeper->make_feed());
+    EXPECT_FALSE(keeper->wants_feed(now));
+    keeper->renew_feed(now);  // The door notices first.
+    keeper->controller_gone();
+  }
+}
+
+TEST_F(Keeper, AFeedThatIsLostAgainAndAgainComesLaterAndLater) {
+  start();
+  ASSERT_TRUE(keeper->make_feed());
+  keeper->renew_feed(now);
+  EXPECT_TRUE(keeper->wants_feed(now)) << "at once, the first time";
+  ASSERT_TRUE(keeper->make_feed());
+  keeper->renew_feed(now);
+  EXPECT_FALSE(keeper->wants_feed(now));
+  EXPECT_TRUE(keeper->wants_feed(now + Backoff::kFirst));
+}
+
 TEST_F(Keeper, DrainingItStopsListeningAndIsGoneWithItsProcess) {
   start();
   EXPECT_FALSE(keeper->gone());

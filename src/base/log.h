@@ -9,6 +9,13 @@ enum class Level { debug, info, warn, error };
 
 /// Names the process ("controller", "door internal-http") in every line. Call once, before threads.
 void init(std::string_view process, Level level);
+/// The same, with a thread that writes: a stderr that nobody reads, or that is a file on a disk
+/// which stands still, holds up nobody who logs. The oldest lines are lost when too many wait, and
+/// the log says how many.
+void init_queued(std::string_view process, Level level);
+/// Writes what is queued, for as long as that takes; whoever logs after it writes. No other thread
+/// may log meanwhile.
+void finish();
 void write(Level level, std::string_view message);
 
 inline void debug(std::string_view message) {

@@ -2,6 +2,8 @@
 
 #include <fmt/format.h>
 
+#include "config/tls.h"
+
 namespace bd::config {
 namespace {
 
@@ -295,11 +297,13 @@ void derive(Draft& draft) {
       listener.public_port = model::default_port(listener.public_scheme);
     }
   }
+  derive_tls(draft);
 }
 
 void check(Draft& draft) {
   check_exposures(draft);
   check_listeners(draft);
+  check_tls(draft);
   check_enabled(draft);
   check_label_selector(draft);
   check_selectors(draft);

@@ -21,6 +21,9 @@ struct ManifestsSource {
   bool operator==(const ManifestsSource&) const = default;
 };
 
+/// Where Debian, and our image, keep the CA certificates of the system.
+inline constexpr std::string_view kSystemCa = "/etc/ssl/certs/ca-certificates.crt";
+
 struct Config {
   std::vector<model::Exposure> exposures = model::default_exposures();  ///< All that are known.
   std::vector<std::string> enabled;  ///< Names that are served (--exposures); empty: all.
@@ -28,6 +31,7 @@ struct Config {
   std::string kubeconfig;  ///< Path; empty and no manifests: in-cluster.
   /// Watch an API server: kubeconfig set, or in-cluster files are there and no manifests.
   bool kubernetes = false;
+  bool ca_config_maps = false;  ///< Watch the ConfigMaps that hold CA certificates.
   SocketAddress admin{IpAddress::v4({127, 0, 0, 1}), 9900};
   SocketAddress probes{IpAddress{}, 9901};
   SocketAddress metrics{IpAddress{}, 9902};
@@ -36,6 +40,7 @@ struct Config {
   std::string log_level = "info";
   /// More addresses of this node, refused as endpoints on exposure ports.
   std::vector<std::string> node_addresses;
+  std::string upstream_ca{kSystemCa};  ///< The bundle `system`: CAs that upstreams are checked by.
 
   [[nodiscard]] bool is_enabled(std::string_view exposure) const;
   bool operator==(const Config&) const = default;

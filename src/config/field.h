@@ -24,12 +24,18 @@ struct Draft {
   std::vector<std::string> warnings;
   std::map<std::string, std::string> origins;  ///< Where each key was set; the last one counts.
   std::optional<model::Selector> label_selector;
+  /// Of `exposures[].tls`, by its path.
+  std::map<std::string, model::TlsMode> exposure_tls;
+  std::map<std::string, std::vector<TlsHost>> tls_hosts;  ///< By the path of the list.
   bool allow_loopback = false;  ///< For directories that a flag or a variable names.
 
   void reject(std::string_view key, std::string what, std::string hint = {});
   void warn(std::string_view key, std::string_view what);
   [[nodiscard]] bool is_set(std::string_view key) const {
     return origins.contains(std::string(key));
+  }
+  [[nodiscard]] bool sets_tls_mode(const std::string& listener) const {
+    return is_set(listener + ".tls.mode");
   }
   /// Where `key`, or what holds it, was set; "defaults" if nowhere.
   [[nodiscard]] std::string where(std::string_view key) const;

@@ -50,6 +50,8 @@ class Loader {
   void read_exposures(const Field& field);
   void read_listeners(const Field& field, model::Exposure& exposure);
   void read_manifests(const Field& field);
+  void read_certificates(const Field& field, model::Listener& listener);
+  void read_tls_hosts(const Field& field);
   void finish();
   void sort_mistakes();
 
@@ -107,12 +109,20 @@ void Loader::read_members(const Field& field, std::string_view prefix, Target ta
 
 void Loader::read_value(const Field& field, Target target) {
   draft_.origins[field.path] = field.where;
-  if (field.key.kind == Kind::object) {
+  if (field.key.kind == Kind::object && field.value.string() != nullptr &&
+      !field.key.shorthand.empty()) {
+    const Key& key = *find_key(fmt::format("{}.{}", field.key.path, field.key.shorthand));
+    read_value(field.below(key, field.value, fmt::format(".{}", field.key.shorthand)), target);
+  } else if (field.key.kind == Kind::object) {
     read_members(field, std::string(field.key.path) + ".", target);
   } else if (field.key.path == "exposures") {
     read_exposures(field);
   } else if (field.key.path == "exposures[].listeners") {
     read_listeners(field, *target.exposure);
+  } else if (field.key.path == "exposures[].listeners[].tls.certificates") {
+    read_certificates(field, *target.listener);
+  } else if (field.key.path == "exposures[].listeners[].tls.hosts") {
+    read_tls_hosts(field);
   } else if (field.key.path == "manifests") {
     read_manifests(field);
   } else if (field.key.read != nullptr) {
@@ -159,6 +169,32 @@ void Loader::read_listeners(const Field& field, model::Exposure& exposure) {
     const bool inherits = items.size() == 1 || listener.name == "main";
     if (!inherits && !draft_.is_set(item.path + ".port")) listener.bind.port = 0;
     exposure.listeners.push_back(std::move(listener));
+  }
+}
+
+void Loader::read_certificates(const Field& field, model::Listener& listener) {
+  listener.tls.files.clear();
+  for (const Field& item : field.items()) {
+    draft_.origins[item.path] = item.where;
+    model::CertificateFiles entry;
+    read_members(item, std::string(field.key.path) + "[].", {.certificate = &entry});
+    for (const std::string_view needed : {".certificate", ".key"}) {
+      if (item.value.object() == nullptr)
+        draft_.origins[item.path + std::string(needed)] = item.where;
+    }
+    listener.tls.files.push_back(std::move(entry));
+  }
+}
+
+void Loader::read_tls_hosts(const Field& field) {
+  std::vector<TlsHost>& hosts = draft_.tls_hosts[field.path];
+  hosts.clear();
+  for (const Field& item : field.items()) {
+    draft_.origins[item.path] = item.where;
+    TlsHost entry{.path = item.path, .host = {}, .policy = {}};
+    read_members(item, std::string(field.key.path) + "[].", {.tls_host = &entry});
+    if (item.value.object() == nullptr) draft_.origins[item.path + ".host"] = item.where;
+    hosts.push_back(std::move(entry));
   }
 }
 

@@ -230,7 +230,9 @@ TEST(Load, NamesTheNearestKeyOfAnUnknownOne) {
       {"a.b: 1\nlimits: {}\n",
        {"1: a.b: there is no such key (the keys here are exposures, enabled, labelSelector, "
         "manifests, "
-        "kubeconfig, admin, probes, metrics, stateDir, workers, logLevel, nodeAddresses)",
+        "kubeconfig, caConfigMaps, admin, probes, metrics, stateDir, workers, logLevel, "
+        "nodeAddresses, "
+        "upstreamCa)",
         "2: limits: there is no such key (`limits` is a key of exposures[].listeners[])"}},
   });
 }

@@ -61,6 +61,7 @@ std::string variable(const Key& key, std::string_view exposure) {
   if (!is_per_exposure(key)) return "BLASTDOOR_" + upper_snake(key.path);
   std::string_view rest = key.path.substr(kExposures.size());
   if (rest.starts_with(kListeners)) rest.remove_prefix(kListeners.size());
+  if (rest.find("[]") != rest.npos) return {};
   return fmt::format("BLASTDOOR_{}_{}", upper_snake(exposure), upper_snake(rest));
 }
 
@@ -113,7 +114,8 @@ std::string expected(const Key& key) {
     case Kind::redirect:
       return "`twin` or {twin: NAME}";
     case Kind::object:
-      return "a mapping";
+      return key.shorthand.empty() ? "a mapping"
+                                   : fmt::format("a mapping, or just its `{}`", key.shorthand);
   }
   return {};
 }

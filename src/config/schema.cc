@@ -1,6 +1,7 @@
 #include "config/schema.h"
 
 #include "config/readers.h"
+#include "config/tls.h"
 
 namespace bd::config {
 namespace {
@@ -14,6 +15,8 @@ constexpr std::int64_t kDay =
     24 * 60 * 60 * 1000;  // Milliseconds; a longer wait is a mistyped unit.
 constexpr std::int64_t kKiB = 1 << 10;
 constexpr std::int64_t kMiB = 1 << 20;
+
+constexpr std::string_view kTlsModes = "off,self-signed,files,secrets";
 
 constexpr auto live = Effect::live;
 constexpr auto restart = Effect::restart;
@@ -89,6 +92,21 @@ constexpr Key kKeys[] = {
               "https exposure of the "
               "same side, `{twin: NAME}` names it. In a variable: `twin`, or the name.",
      .read = read_redirect},
+    {.path = "exposures[].tls",
+     .kind = Kind::choice,
+     .fallback = "off",
+     .effect = live,
+     .about = "`tls.mode` of all its listeners that do not set their own.",
+     .read = read_exposure_tls,
+     .format = kTlsModes},
+    {.path = "exposures[].secrets",
+     .kind = Kind::choice,
+     .fallback = "none",
+     .effect = live,
+     .about = "`referenced`: the Secrets that its Ingresses name may be read. Without it none is "
+              "asked for. Implied by `tls.mode: secrets`.",
+     .read = read_secrets,
+     .format = "none,referenced"},
     {.path = "exposures[].listeners",
      .kind = Kind::objects,
      .effect = restart,
@@ -147,6 +165,100 @@ constexpr Key kKeys[] = {
      .about = "The balancers' addresses, whose last X-Forwarded-For entry counts. Empty: nobody's.",
      .read = read_cidrs<&model::Listener::trusted_peers>,
      .format = "a CIDR block such as 10.0.0.0/8"},
+    {.path = "exposures[].listeners[].proxyProtocolFrom",
+     .kind = Kind::list,
+     .fallback = "[]",
+     .effect = live,
+     .about = "Balancers that send a PROXY protocol header (v1 or v2) first. From these it is "
+              "required and believed, from others refused.",
+     .read = read_cidrs<&model::Listener::proxy_protocol_from>,
+     .format = "a CIDR block such as 10.0.0.0/8"},
+    {.path = "exposures[].listeners[].tls",
+     .kind = Kind::object,
+     .effect = live,
+     .about = "Whether and how TLS ends here. A bare word is its `mode`.",
+     .shorthand = "mode"},
+    {.path = "exposures[].listeners[].tls.mode",
+     .kind = Kind::choice,
+     .fallback = "off",
+     .effect = live,
+     .about = "`off`: plain; TLS ended at the balancer. `self-signed`: a certificate made in "
+              "memory, enough for a balancer's HTTPS target group. `files`: those of "
+              "`certificates`. `secrets`: those of spec.tls of the Ingresses. Needs `publicScheme: "
+              "https`, but for `off`.",
+     .read = read_tls_mode,
+     .format = kTlsModes},
+    {.path = "exposures[].listeners[].tls.minVersion",
+     .kind = Kind::choice,
+     .fallback = "1.2",
+     .effect = live,
+     .about = "The oldest version of TLS that is spoken.",
+     .read = read_tls_version,
+     .format = "1.2,1.3"},
+    {.path = "exposures[].listeners[].tls.clientCertificate",
+     .kind = Kind::choice,
+     .fallback = "none",
+     .effect = live,
+     .about = "Whether a client has to show a certificate. `optional`: one that is shown has to be "
+              "good.",
+     .read = read_client_certificate,
+     .format = "none,optional,required"},
+    {.path = "exposures[].listeners[].tls.clientCa",
+     .kind = Kind::text,
+     .effect = live,
+     .about = "The CA certificates (PEM) that client certificates are checked by. Watched.",
+     .read = read_client_ca,
+     .format = "a file name"},
+    {.path = "exposures[].listeners[].tls.certificates",
+     .kind = Kind::objects,
+     .fallback = "[]",
+     .effect = live,
+     .about = "The certificates of mode `files`. The name that a client asks for (SNI) chooses; "
+              "the first is for unknown names.",
+     .format = "a mapping with the keys certificate and key"},
+    {.path = "exposures[].listeners[].tls.certificates[].certificate",
+     .kind = Kind::text,
+     .effect = live,
+     .about = "The certificate chain (PEM), leaf first. Watched; a change is served at once.",
+     .read = read_certificate_file,
+     .format = "a file name"},
+    {.path = "exposures[].listeners[].tls.certificates[].key",
+     .kind = Kind::text,
+     .effect = live,
+     .about = "Its private key (PEM, no passphrase). Watched.",
+     .read = read_key_file,
+     .format = "a file name"},
+    {.path = "exposures[].listeners[].tls.hosts",
+     .kind = Kind::objects,
+     .fallback = "[]",
+     .effect = live,
+     .about = "Hosts for which something else holds. What an entry leaves out is as for the "
+              "listener.",
+     .format = "a mapping with the key host"},
+    {.path = "exposures[].listeners[].tls.hosts[].host",
+     .kind = Kind::text,
+     .effect = live,
+     .about = "Exact, or `*.example.com`.",
+     .read = read_tls_host,
+     .format = "a host name"},
+    {.path = "exposures[].listeners[].tls.hosts[].minVersion",
+     .kind = Kind::choice,
+     .effect = live,
+     .about = "As of the listener.",
+     .read = read_tls_version,
+     .format = "1.2,1.3"},
+    {.path = "exposures[].listeners[].tls.hosts[].clientCertificate",
+     .kind = Kind::choice,
+     .effect = live,
+     .about = "As of the listener.",
+     .read = read_client_certificate,
+     .format = "none,optional,required"},
+    {.path = "exposures[].listeners[].tls.hosts[].clientCa",
+     .kind = Kind::text,
+     .effect = live,
+     .about = "As of the listener.",
+     .read = read_client_ca,
+     .format = "a file name"},
     {.path = "exposures[].listeners[].healthPath",
      .kind = Kind::text,
      .fallback = "/-/healthz",
@@ -329,6 +441,14 @@ constexpr Key kKeys[] = {
      .read = read_config<&Config::kubeconfig>,
      .format = "a file name",
      .flag = "--kubeconfig"},
+    {.path = "caConfigMaps",
+     .kind = Kind::boolean,
+     .fallback = "false",
+     .effect = live,
+     .about =
+         "ConfigMaps with the label `blastdoor.io/ca: \"true\"` are watched at the API server: "
+         "CA certificates for `blastdoor.io/upstream-ca`. Needs a permission of its own.",
+     .read = read_config<&Config::ca_config_maps>},
     {.path = "admin",
      .kind = Kind::text,
      .fallback = "127.0.0.1:9900",
@@ -384,6 +504,15 @@ constexpr Key kKeys[] = {
      .read = read_node_addresses,
      .format = "an IP address",
      .flag = "--node-addresses"},
+    {.path = "upstreamCa",
+     .kind = Kind::text,
+     .fallback = kSystemCa,
+     .effect = live,
+     .about = "The CA certificates (PEM) that upstreams are checked by, if they are and name no "
+              "others. Watched.",
+     .read = read_config<&Config::upstream_ca>,
+     .format = "a file name",
+     .flag = "--upstream-ca"},
 };
 
 }  // namespace

@@ -38,12 +38,21 @@ enum class Kind : std::uint8_t {
 /// settings).
 enum class Effect : std::uint8_t { live, restart };
 
+/// An entry of a listener's `tls.hosts`.
+struct TlsHost {
+  std::string path;  ///< exposures[0].listeners[0].tls.hosts[1]
+  std::string host;
+  model::TlsPolicy policy;
+};
+
 /// What a value is stored in; the pointers that the key's path needs are set.
 struct Target {
   Config* config = nullptr;
   model::Exposure* exposure = nullptr;
   model::Listener* listener = nullptr;
   ManifestsSource* manifests = nullptr;
+  model::CertificateFiles* certificate = nullptr;
+  TlsHost* tls_host = nullptr;
 };
 
 struct Key {
@@ -62,6 +71,7 @@ struct Key {
   std::string_view flag = {};      ///< `--admin`; "" if it has none.
   std::string_view variable = {};  ///< If it is not the one that the path gives.
   bool in_file = true;
+  std::string_view shorthand = {};  ///< Of objects: the key below it that a bare word sets.
 };
 
 [[nodiscard]] std::span<const Key> schema();

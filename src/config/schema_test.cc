@@ -36,6 +36,9 @@ std::string yaml_that_sets(const Key& key, std::string_view value) {
   };
   enter("exposures[].", "exposures: [{name: internal-http, ", "}]");
   enter("listeners[].", "listeners: [{", "}]");
+  enter("tls.", "tls: {", "}");
+  enter("certificates[].", "certificates: [{", "}]");
+  enter("hosts[].", "hosts: [{", "}]");
   enter("limits.", "limits: {", "}");
   enter("timeouts.", "timeouts: {", "}");
   enter("manifests[].", "manifests: [{directory: /a, ", "}]");
@@ -115,6 +118,13 @@ TEST(Schema, VariablesAndFlagsFollowThePaths) {
       {"exposures[].listeners[].limits.requestLineMax",
        "BLASTDOOR_INTERNAL_HTTP_LIMITS_REQUEST_LINE_MAX", ""},
       {"manifests[].directory", "", ""},
+      {"exposures[].tls", "BLASTDOOR_INTERNAL_HTTP_TLS", ""},
+      {"exposures[].secrets", "BLASTDOOR_INTERNAL_HTTP_SECRETS", ""},
+      {"exposures[].listeners[].tls", "", ""},
+      {"exposures[].listeners[].tls.mode", "BLASTDOOR_INTERNAL_HTTP_TLS_MODE", ""},
+      {"exposures[].listeners[].tls.certificates", "", ""},
+      {"exposures[].listeners[].tls.certificates[].key", "", ""},
+      {"upstreamCa", "BLASTDOOR_UPSTREAM_CA", "upstreamCa"},
   };
   for (const Case& c : cases) {
     const Key* key = find_key(c.path);
@@ -131,7 +141,8 @@ TEST(Schema, EveryFlagSetsItsKey) {
     inputs.flags = {{flag.key, {"1.5.?"}}};
     const Loaded loaded = load(inputs);
     const bool any_text = flag.key == "config" || flag.key == "manifests" ||
-                          flag.key == "kubeconfig" || flag.key == "stateDir";
+                          flag.key == "kubeconfig" || flag.key == "stateDir" ||
+                          flag.key == "upstreamCa";
     EXPECT_EQ(loaded.mistakes.empty(), any_text) << flag.name;
     for (const Mistake& mistake : loaded.mistakes) EXPECT_EQ(mistake.where, flag.name);
   }
@@ -154,10 +165,15 @@ TEST(NeedsRestart, SaysSoForEveryKeyThatTheReferenceMarks) {
       {"exposures[].listeners[].acceptFrom", "[10.0.0.0/8]"},
       {"exposures[].listeners[].trustedPeers", "[10.0.0.0/8]"},
       {"exposures[].listeners[].healthPath", "/up"},
+      {"exposures[].listeners[].proxyProtocolFrom", "[10.0.0.0/8]"},
+      {"exposures[].listeners[].tls.minVersion", "1.3"},
+      {"exposures[].secrets", "referenced"},
+      {"upstreamCa", "/ca"},
       {"enabled", "[internal-http]"},
       {"manifests", "[/a]"},
       {"manifests[].allowLoopback", "true"},
       {"kubeconfig", "/k"},
+      {"caConfigMaps", "true"},
       {"admin", "127.0.0.1:7"},
       {"probes", "127.0.0.1:7"},
       {"metrics", "127.0.0.1:7"},

@@ -1,5 +1,6 @@
 #include "control/controller.h"
 
+#include <algorithm>
 #include <cerrno>
 #include <chrono>
 #include <cstring>
@@ -8,8 +9,10 @@
 #include "base/log.h"
 #include "base/version.h"
 #include "control/findings.h"
+#include "translate/compile.h"
 #include "translate/endpoints.h"
 #include "translate/translate.h"
+#include "translate/upstreams.h"
 
 namespace bd::control {
 
@@ -22,6 +25,11 @@ constexpr auto kHoldOff = 100ms;  // Between compiles; the first change after qu
 /// that compiles for endpoints take no more than a twentieth of the time.
 constexpr auto kAfterBypass = 1s;
 constexpr int kAfterBypassShare = 20;
+/// A disk may stand still for a moment while others sync; a state that is not written by then is a
+/// finding.
+constexpr auto kWriteMax = 2s;
+/// Between two looks at the files of certificates. A change is taken at the second look.
+constexpr auto kMaterialLook = 500ms;
 constexpr std::size_t kGenerationsKept = 32;
 constexpr std::size_t kChangesListed = 32;
 
@@ -42,10 +50,30 @@ std::string describe(const std::string& door, const snapshot::Difference& d) {
   if (!d.put_endpoints.empty()) {
     parts.push_back(fmt::format("{} endpoint lists", d.put_endpoints.size()));
   }
+  count(d.put_certificates, d.drop_certificates, "certificates");
+  count(d.put_bundles, d.drop_bundles, "CA bundles");
+  if (!d.put_served.empty()) parts.emplace_back("who serves which certificate");
+  if (d.ticket_keys) parts.emplace_back("session ticket keys");
   if (d.exposure) parts.emplace_back("facts of listeners");
   if (d.denied) parts.emplace_back("own addresses");
   if (parts.empty()) parts.emplace_back("the same under a new configuration");
   return fmt::format("{}: {}", door, fmt::join(parts, ", "));
+}
+
+/// No Secret is asked for unless some exposure that is served here may use one (invariant 11).
+source::KubeScope kube_scope(const config::Config& config) {
+  source::KubeScope out{.secrets = false, .ca_config_maps = config.ca_config_maps};
+  for (const model::Exposure& exposure : config.exposures) {
+    out.secrets |= config.is_enabled(exposure.name) && translate::may_use_secrets(exposure);
+  }
+  return out;
+}
+
+std::expected<source::KubeAccess, std::string> kube_access(const config::Config& config) {
+  auto access = config.kubeconfig.empty() ? source::in_cluster_access()
+                                          : source::read_kubeconfig(config.kubeconfig);
+  if (access) access->user_agent = fmt::format("blastdoor/{}", kVersion);
+  return access;
 }
 
 }  // namespace
@@ -57,7 +85,10 @@ Controller::Controller(rt::Reactor& reactor, config::Config config,
       node_addresses_(std::move(node_addresses)),
       hooks_(std::move(hooks)),
       last_good_(config_.state_dir, fingerprint(config_)),
-      epoch_(static_cast<std::uint64_t>(unix_ms())) {
+      epoch_(static_cast<std::uint64_t>(unix_ms())),
+      writer_([this](const std::string& door, std::uint64_t number, int error) {
+        reactor_.post([this, door, number, error] { was_written(door, number, error); });
+      }) {
   for (const model::Exposure& exposure : config_.exposures) {
     if (config_.is_enabled(exposure.name)) link(exposure.name);
   }
@@ -79,22 +110,49 @@ Link& Controller::link(const std::string& door) {
   return *slot;
 }
 
+/// Never blocks: this is on the way of a change. The supervisor has the state when this returns;
+/// the disk gets it after that, so that it is never ahead of the supervisor or of the door.
 void Controller::keep(const std::string& door, const snapshot::Door& state,
                       std::uint64_t generation) {
-  const std::string bytes = snapshot::encode(state, generation);
+  std::string bytes = snapshot::encode(state, generation);
   if (const UniqueFd memory = seal_in_memory(bytes)) {
     hooks_.keep_snapshot(door, memory.get(), generation);
   } else {
     log::error(fmt::format("no memory for the state of {}: {}", door, std::strerror(errno)));
   }
   // What was compiled under another policy must never look as if it were of this one.
-  if (generation < kept_since_) return;
-  if (last_good_.keep(door, bytes)) {
+  if (generation < kept_since_ || config_.state_dir.empty()) return;
+  // Private keys never reach the disk. A state without any is not encoded twice.
+  if (!state.certificates.empty() || !state.ticket_keys.empty()) {
+    bytes = snapshot::encode(state, generation, snapshot::Keys::left_out);
+  }
+  auto write = [disk = last_good_, door, bytes = std::move(bytes)] {
+    return disk.keep(door, bytes) ? 0 : errno;
+  };
+  const std::uint64_t number = writer_.ask(door, std::move(write));
+  unwritten_.try_emplace(door, Unwritten{0, reactor_.now()}).first->second.newest = number;
+}
+
+void Controller::was_written(const std::string& door, std::uint64_t number, int error) {
+  const auto state = unwritten_.find(door);
+  if (state == unwritten_.end()) return;
+  const auto took = reactor_.now() - state->second.since;
+  if (took >= kWriteMax) {
+    log::warn(fmt::format("the state of {} took {} ms on its way to {}", door,
+                          std::chrono::duration_cast<std::chrono::milliseconds>(took).count(),
+                          config_.state_dir));
+  }
+  if (number == state->second.newest) {
+    unwritten_.erase(state);
+  } else {
+    state->second.since = reactor_.now();
+  }
+  if (error == 0) {
     not_kept_.erase(door);
     return;
   }
   const std::string why = fmt::format("The state of {} can't be written to {}: {}.", door,
-                                      config_.state_dir, std::strerror(errno));
+                                      config_.state_dir, std::strerror(error));
   if (!not_kept_.contains(door)) log::warn(why);
   not_kept_.insert_or_assign(door, state_not_kept(door, why));
 }
@@ -107,6 +165,8 @@ std::uint64_t Controller::next_generation() {
 }
 
 void Controller::start() {
+  use_material();
+  look_at_material();
   load_from_disk();
   start_sources();
 }
@@ -125,6 +185,7 @@ void Controller::load_from_disk() {
     // Our own addresses may be others than when it was written, and are never to be connected to.
     auto door = std::make_shared<snapshot::Door>(*decoded.door);
     door->denied = translate::own_addresses(config_, node_addresses_);
+    translate::add_material(*translate::find_exposure(config_, name), material_, *door);
     from_disk.doors[name] = std::move(door);
     link(name).recall(decoded.generation);
     generation_ = std::max(generation_, decoded.generation);
@@ -135,25 +196,83 @@ void Controller::load_from_disk() {
   if (loaded.doors.size() == links_.size()) become_ready();
 }
 
+void Controller::use_material() {
+  tls_files_.use(config_);
+  static_cast<void>(ticket_keys_.refresh(config_, reactor_.now()));
+  tls_files_.add_to(material_);
+  material_.ticket_keys = ticket_keys_.all();
+  log_failures();
+}
+
+/// But for the system's bundle, which not everybody needs: findings() knows who does.
+void Controller::log_failures() {
+  for (const std::string& failure : tls_files_.take_failures()) {
+    if (!failure.starts_with(config::kSystemCa)) log::warn(failure);
+  }
+}
+
+void Controller::look_at_material() {
+  const bool renewed = tls_files_.look();
+  log_failures();
+  const bool rotated = ticket_keys_.refresh(config_, reactor_.now());
+  if (renewed) tls_files_.add_to(material_);
+  if (rotated) material_.ticket_keys = ticket_keys_.all();
+  if (renewed || rotated) publish_material();
+  reactor_.timers().arm(material_timer_, reactor_.now() + kMaterialLook);
+}
+
+/// No pass, like endpoints: certificates are renewed and keys rotated under tables that stay.
+void Controller::publish_material() {
+  // What is compiled next has it: the tables of now may name what the new configuration does not.
+  if (snapshot_ == nullptr || reconfigured_) return;
+  if (snapshot_.use_count() > 1) snapshot_ = std::make_shared<snapshot::Snapshot>(*snapshot_);
+  Generation entry{next_generation(), unix_ms(), 0, "certificates", {}};
+  for (auto& [name, door] : snapshot_->doors) {
+    auto copy = std::make_shared<snapshot::Door>(*door);
+    translate::add_material(*translate::find_exposure(config_, name), material_, *copy);
+    const snapshot::Difference difference = snapshot::difference(*door, *copy);
+    if (difference.empty()) continue;
+    door = std::move(copy);
+    link(name).update_material(door);
+    if (entry.changes.size() < kChangesListed) entry.changes.push_back(describe(name, difference));
+  }
+  if (entry.changes.empty()) return;
+  snapshot_->generation = entry.generation;
+  certificates_.update(*snapshot_);
+  list(std::move(entry));
+}
+
 void Controller::start_sources() {
   for (const config::ManifestsSource& entry : config_.manifests) {
     add_source(source::watch_manifests(entry.directory, entry.allow_loopback));
   }
-  if (!config_.kubernetes) return;
-  auto access = config_.kubeconfig.empty() ? source::in_cluster_access()
-                                           : source::read_kubeconfig(config_.kubeconfig);
-  if (access) {
-    access->user_agent = fmt::format("blastdoor/{}", kVersion);
-    add_source(source::watch_kubernetes(std::move(*access)));
-    return;
-  }
+  if (config_.kubernetes) watch_kubernetes();
+}
+
+void Controller::watch_kubernetes() {
+  auto access = kube_access(config_);
+  if (access) return add_source(source::watch_kubernetes(*std::move(access), kube_scope(config_)));
   log::error(access.error());
   store_.add_source("kube");  // Never delivers: not ready, and a finding says why.
   store_.apply("kube", source::Status{false, access.error()});
 }
 
+/// With another scope. What was known stays until the new source has listed everything.
+void Controller::watch_kubernetes_again() {
+  const auto running =
+      std::ranges::find_if(sources_, [](const auto& source) { return source->name() == "kube"; });
+  auto access = kube_access(config_);
+  if (!access) log::error(access.error());
+  if (running == sources_.end() || !access) return;
+  sources_.erase(running);
+  start(source::watch_kubernetes(*std::move(access), kube_scope(config_)));
+}
+
 void Controller::add_source(std::unique_ptr<source::Source> source) {
-  if (!store_.add_source(source->name())) return;  // The same folder twice.
+  if (store_.add_source(source->name())) start(std::move(source));  // Else the same folder twice.
+}
+
+void Controller::start(std::unique_ptr<source::Source> source) {
   source->start([this](const std::string& name, source::Event event) {
     auto shared = std::make_shared<source::Event>(std::move(event));
     reactor_.post([this, name, shared] { on_event(name, std::move(*shared)); });
@@ -201,11 +320,15 @@ void Controller::run_due() {
 
 void Controller::compile() {
   compile_at_ = rt::kNever;
+  reconfigured_ = false;
   reactor_.timers().disarm(*this);
   static_cast<void>(store_.take_touched());
   const auto begin = std::chrono::steady_clock::now();
-  snapshot::Snapshot next =
-      translate::translate({&config_, &store_.objects(), node_addresses_, snapshot_.get()});
+  snapshot::Snapshot next = translate::translate({.config = &config_,
+                                                  .objects = &store_.objects(),
+                                                  .node_addresses = node_addresses_,
+                                                  .previous = snapshot_.get(),
+                                                  .material = &material_});
   compiled_at_ = std::chrono::steady_clock::now();
   compile_time_ = compiled_at_ - begin;
   const auto spent = std::chrono::duration_cast<std::chrono::microseconds>(compile_time_).count();
@@ -241,6 +364,7 @@ void Controller::publish(snapshot::Snapshot next, Generation entry, bool renewed
   const bool changed = !entry.changes.empty() || snapshot_ == nullptr;
   next.generation = changed ? entry.generation : snapshot_->generation;
   snapshot_ = std::make_shared<snapshot::Snapshot>(std::move(next));
+  certificates_.update(*snapshot_);
   if (changed) list(std::move(entry));
 }
 
@@ -313,12 +437,32 @@ std::vector<model::Finding> Controller::findings() const {
   std::vector<model::Finding> out = configuration_findings_;
   out.insert(out.end(), disk_findings_.begin(), disk_findings_.end());
   for (const auto& [name, finding] : not_kept_) out.push_back(finding);
+  for (const auto& [name, state] : unwritten_) {
+    const auto late =
+        std::chrono::duration_cast<std::chrono::seconds>(reactor_.now() - state.since);
+    if (late < kWriteMax || not_kept_.contains(name)) continue;
+    out.push_back(state_not_kept(
+        name, fmt::format("The state of {} has been on its way to {} for {} s: the disk is slow.",
+                          name, config_.state_dir, late.count())));
+  }
   for (const Store::Health& source : store_.health()) {
     if (!source.healthy) out.push_back(source_unhealthy(source));
   }
   for (const auto& [name, door] : links_) say_of_door(name, *door, out);
+  const auto add = [&](const std::vector<model::Finding>& more) {
+    out.insert(out.end(), more.begin(), more.end());
+  };
+  add(tls_files_.findings(system_bundle_is_used()));
+  add(certificates_.findings(unix_ms() / 1000));
   if (snapshot_) out.insert(out.end(), snapshot_->findings.begin(), snapshot_->findings.end());
   return out;
+}
+
+bool Controller::system_bundle_is_used() const {
+  if (snapshot_ == nullptr) return false;
+  return std::ranges::any_of(snapshot_->doors, [](const auto& door) {
+    return door.second->bundles.contains(std::string(translate::kSystemBundle));
+  });
 }
 
 void Controller::reconfigure(const config::Loaded& loaded, const std::string& file) {
@@ -337,7 +481,11 @@ void Controller::reconfigure(const config::Loaded& loaded, const std::string& fi
     config::keep_restart_keys(config_, next);
   }
   if (next == config_) return;
+  const bool same_scope = kube_scope(next) == kube_scope(config_);
   config_ = std::move(next);
+  use_material();
+  reconfigured_ = true;
+  if (!same_scope) watch_kubernetes_again();
   log::info(fmt::format("{}: the new configuration is in force", file));
   schedule(Effect::compile);
 }

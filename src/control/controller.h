@@ -3,7 +3,8 @@
 // acknowledgements.
 //
 // Everything here runs on one reactor's thread. Sources post to it; the supervisor's records and
-// the feeds' sockets are handles of it.
+// the feeds' sockets are handles of it. Nothing on it waits for a disk once it has started: states
+// are written by a thread of their own (docs/adr/0013), and so is the log (base/log.h).
 
 #include <cstdint>
 #include <deque>
@@ -14,9 +15,13 @@
 #include <vector>
 
 #include "config/config.h"
+#include "control/certificates.h"
 #include "control/last_good.h"
 #include "control/link.h"
+#include "control/state_writer.h"
 #include "control/store.h"
+#include "control/ticket_keys.h"
+#include "control/tls_files.h"
 #include "rt/reactor.h"
 #include "snapshot/snapshot.h"
 #include "source/source.h"
@@ -28,7 +33,7 @@ struct Generation {
   std::uint64_t generation = 0;
   std::int64_t at_ms = 0;  ///< Unix time.
   std::uint64_t compile_us = 0;
-  std::string kind;  ///< "compile", "endpoints", "disk"
+  std::string kind;  ///< "compile", "endpoints", "certificates", "disk"
   std::vector<std::string> changes;
 };
 
@@ -46,6 +51,8 @@ class Controller final : private rt::Timer {
 
   /// Serves what the disk keeps, and starts the sources.
   void start();
+  /// Waits until the disk has all that was acknowledged. False: not within `limit`.
+  [[nodiscard]] bool finish(std::chrono::milliseconds limit) { return writer_.finish(limit); }
   void attach_feed(const std::string& door, UniqueFd socket);
   void attach_stats(const std::string& door, int memfd);
   void quarantine(const std::string& door, std::uint64_t generation);
@@ -64,14 +71,32 @@ class Controller final : private rt::Timer {
   /// The newest first.
   [[nodiscard]] const std::deque<Generation>& generations() const noexcept { return generations_; }
   [[nodiscard]] std::vector<model::Finding> findings() const;
+  [[nodiscard]] const Certificates& certificates() const noexcept { return certificates_; }
   [[nodiscard]] std::int64_t last_change_ms() const noexcept { return last_change_ms_; }
   /// What the doors get is complete.
   [[nodiscard]] bool is_ready() const noexcept { return ready_; }
 
  private:
+  /// Certificates and ticket keys have their own pace.
+  class MaterialTimer final : public rt::Timer {
+   public:
+    explicit MaterialTimer(Controller& controller) : controller_(controller) {}
+    void on_timer() override { controller_.look_at_material(); }
+
+   private:
+    Controller& controller_;
+  };
+
   void on_timer() override { run_due(); }
+  void use_material();
+  void look_at_material();
+  void publish_material();
+  void log_failures();
   void start_sources();
+  void watch_kubernetes();
+  void watch_kubernetes_again();
   void add_source(std::unique_ptr<source::Source> source);
+  void start(std::unique_ptr<source::Source> source);
   void on_event(const std::string& source, source::Event event);
   void schedule(Effect effect);
   void compile_not_later_than(rt::Instant when);
@@ -80,10 +105,12 @@ class Controller final : private rt::Timer {
   void update_endpoints();
   void load_from_disk();
   void keep(const std::string& door, const snapshot::Door& state, std::uint64_t generation);
+  void was_written(const std::string& door, std::uint64_t number, int error);
   void publish(snapshot::Snapshot next, Generation entry, bool renewed);
   void list(Generation entry);
   void become_ready();
   [[nodiscard]] std::uint64_t next_generation();
+  [[nodiscard]] bool system_bundle_is_used() const;
   Link& link(const std::string& door);
 
   rt::Reactor& reactor_;
@@ -94,6 +121,11 @@ class Controller final : private rt::Timer {
   std::uint64_t kept_since_ = 0;  // States before this were compiled under another fingerprint.
   std::uint64_t epoch_;
   Store store_;
+  TlsFiles tls_files_;
+  TicketKeys ticket_keys_;
+  translate::Material material_;  // Of both.
+  MaterialTimer material_timer_{*this};
+  Certificates certificates_;  // Of snapshot_.
   std::vector<std::unique_ptr<source::Source>> sources_;
   std::map<std::string, std::unique_ptr<Link>> links_;
   std::shared_ptr<snapshot::Snapshot> snapshot_;
@@ -107,8 +139,16 @@ class Controller final : private rt::Timer {
   rt::Instant compiled_at_{};
   rt::Duration compile_time_{};
   bool run_posted_ = false;
-  bool recalled_ = false;  // snapshot_ is what the disk kept.
+  bool reconfigured_ = false;  // config_ was not compiled yet.
+  bool recalled_ = false;      // snapshot_ is what the disk kept.
   bool ready_ = false;
+  /// A door whose file is older than what it serves.
+  struct Unwritten {
+    std::uint64_t newest = 0;  // What writer_ was asked for last.
+    rt::Instant since{};       // When it was asked, or since when a write has ended.
+  };
+  std::map<std::string, Unwritten> unwritten_;
+  StateWriter writer_;
 };
 
 }  // namespace bd::control

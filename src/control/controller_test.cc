@@ -3,8 +3,13 @@
 
 #include "control/controller.h"
 
+#include <fcntl.h>
 #include <gtest/gtest.h>
+#include <sys/stat.h>
 #include <unistd.h>
+
+#include <fstream>
+#include <iterator>
 
 #include "control/door_for_test.h"
 #include "source/support_for_test.h"
@@ -41,6 +46,11 @@ std::string ingress(const std::string& name, const std::string& host,
       "spec: {{rules: [{{host: \"{}\", http: {{paths: [{{path: /, pathType: Prefix,\n"
       "  backend: {{service: {{name: web, port: {{number: 80}}}}}}}}]}}}}]}}\n",
       name, expose, host);
+}
+
+tls::KeyPair pair_for(const std::string& name) {
+  const std::vector<std::string> names = {name};
+  return tls::self_signed(names, 30).value();
 }
 
 config::Config config_of(const std::vector<std::string>& folders, const std::string& state_dir) {
@@ -290,6 +300,35 @@ TEST_F(ControllerTest, ADamagedFileHoldsUpItsOwnDoorOnly) {
   life.call([](Controller& controller) { EXPECT_TRUE(controller.is_ready()); });
 }
 
+// The place of the new file is a pipe: whoever opens it to write hangs until the test reads.
+TEST_F(ControllerTest, ChangesGoOnWhileTheDiskStandsStill) {
+  files_.folder("state");
+  const std::string hole = files_.path("state/internal-http.state.new");
+  ASSERT_EQ(::mkfifo(hole.c_str(), 0600), 0);
+  write("in/a.yaml", ingress("a", "a0.test"));
+  Life life(kept_config());
+  ASSERT_TRUE(life.wait_hosts("a0.test"));
+  for (int i = 1; i <= 5; ++i) {
+    write("in/a.yaml", ingress("a", fmt::format("a{}.test", i)));
+    ASSERT_TRUE(life.wait_hosts(fmt::format("a{}.test", i)));
+  }
+  ASSERT_TRUE(life.wait([&] { return life.kept[kInternal] == life.internal.generation(); }))
+      << "the supervisor has the newest";
+  ASSERT_TRUE(life.wait_finding("state-not-kept")) << "and people hear of the disk";
+  life.call([&](Controller& controller) { EXPECT_FALSE(controller.finish(0ms)); });
+  const LastGood disk(files_.path("state"), fingerprint(kept_config()));
+  EXPECT_FALSE(disk.load({kInternal}).doors.contains(kInternal));
+  const UniqueFd reader(::open(hole.c_str(), O_RDONLY | O_NONBLOCK | O_CLOEXEC));
+  ASSERT_TRUE(reader);
+  ASSERT_TRUE(life.wait([&] { return life.controller().finish(0ms); }));
+  EXPECT_TRUE(life.wait_finding("state-not-kept", false));
+  const LastGood::Loaded loaded = disk.load({kInternal});
+  ASSERT_TRUE(loaded.doors.contains(kInternal));
+  life.call([&](Controller&) {
+    EXPECT_EQ(loaded.doors.at(kInternal).generation, life.internal.generation());
+  });
+}
+
 TEST_F(ControllerTest, LiveKeysApplyAndTheDiskFollows) {
   write("in/a.yaml", ingress("a", "*.a.test", kExternal));
   Life life(kept_config());
@@ -360,7 +399,8 @@ TEST_F(ControllerTest, DoorsAndDiskHaveTheirFindings) {
   unwritable.state_dir = "/proc/no/such/folder";
   Life life(unwritable);
   ASSERT_TRUE(life.wait_finding("state-not-kept"));
-  EXPECT_EQ(life.kept.size(), 2u) << "the supervisor has it all the same";
+  EXPECT_TRUE(life.wait([&] { return life.kept.size() == 2; }))
+      << "the supervisor has it all the same";
   const UniqueFd memory(telemetry::create_stats_memfd("test"));
   telemetry::DoorStats* stats = telemetry::map_stats(memory.get(), true);
   ASSERT_NE(stats, nullptr);
@@ -378,6 +418,101 @@ TEST_F(ControllerTest, DoorsAndDiskHaveTheirFindings) {
     ASSERT_NE(finding, nullptr);
     EXPECT_EQ(finding->exposures, std::vector<std::string>{kInternal});
   });
+}
+
+TEST_F(ControllerTest, ARenewedCertificateGoesAloneAndNoKeyReachesTheDisk) {
+  const auto write_pair = [&](const tls::KeyPair& pair) {
+    files_.write("tls.crt", pair.chain);
+    files_.write("tls.key", pair.key);
+  };
+  const tls::KeyPair first = pair_for("a.test");
+  const tls::KeyPair second = pair_for("a.test");
+  write_pair(first);
+  write("in/a.yaml", ingress("a", "a.test"));
+  config::Config config = kept_config();
+  model::Tls& tls = config.exposures[0].listeners[0].tls;
+  tls.mode = model::TlsMode::files;
+  tls.files = {{files_.path("tls.crt"), files_.path("tls.key")}};
+  const std::string name = "file " + files_.path("tls.crt");
+  const auto has = [&](Life& life, const std::string& chain) {
+    return life.wait([&] {
+      if (life.internal.updates.empty()) return false;
+      const auto& all = life.internal.updates.back().door->certificates;
+      return all.contains(name) && all.at(name)->chain == chain;
+    });
+  };
+  {
+    Life life(config);
+    ASSERT_TRUE(has(life, first.chain));
+    ASSERT_TRUE(life.wait([&] { return life.kept.size() == 2; }));
+    std::shared_ptr<const snapshot::Door> before;
+    life.call([&](Controller& controller) {
+      before = life.internal.updates.back().door;
+      EXPECT_EQ(before->served_certificates.at("main"), std::vector<std::string>{name});
+      EXPECT_EQ(before->ticket_keys.size(), 1u);
+      EXPECT_TRUE(life.external.updates.back().door->certificates.empty());
+      EXPECT_TRUE(life.external.updates.back().door->ticket_keys.empty());
+      EXPECT_EQ(controller.certificates().all().at(kInternal).at(name)->names,
+                std::vector<std::string>{"a.test"});
+      EXPECT_EQ(life.find("certificate-invalid"), nullptr);
+    });
+    write_pair(second);
+    ASSERT_TRUE(has(life, second.chain));
+    life.call([&](Controller& controller) {
+      const snapshot::Door& after = *life.internal.updates.back().door;
+      EXPECT_EQ(after.hosts, before->hosts) << "the same pointers";
+      EXPECT_EQ(after.ticket_keys, before->ticket_keys);
+      EXPECT_EQ(controller.generations().front().kind, "certificates");
+      EXPECT_EQ(controller.generations().front().changes,
+                std::vector<std::string>{"internal-http: +1 -0 certificates"});
+      EXPECT_EQ(life.external.updates.size(), 1u) << "the other door hears nothing of it";
+    });
+    files_.write("tls.crt", first.chain);
+    ASSERT_TRUE(life.wait_finding("certificate-invalid"));
+    life.call([&](Controller&) {
+      EXPECT_EQ(life.internal.updates.back().door->certificates.at(name)->chain, second.chain);
+    });
+    write_pair(second);
+    ASSERT_TRUE(life.wait_finding("certificate-invalid", false));
+  }
+  std::ifstream file(files_.path("state/internal-http.state"), std::ios::binary);
+  const std::string kept{std::istreambuf_iterator<char>(file), {}};
+  EXPECT_NE(kept.find("a.test"), std::string::npos);
+  EXPECT_EQ(kept.find("PRIVATE KEY"), std::string::npos);
+  files_.rename("in", "away");
+  Life life(config);
+  ASSERT_TRUE(has(life, second.chain)) << "the disk has the routes, and the files the keys";
+  life.call([&](Controller& controller) {
+    EXPECT_EQ(controller.generations().back().kind, "disk");
+    EXPECT_EQ(life.internal.hosts(), "a.test");
+  });
+}
+
+TEST_F(ControllerTest, ANewModeOfTlsIsLive) {
+  write("in/a.yaml", ingress("a", "a.test"));
+  Life life(config());
+  ASSERT_TRUE(life.wait_hosts("a.test"));
+  config::Loaded loaded;
+  loaded.config = config();
+  model::Tls& tls = loaded.config.exposures[0].listeners[0].tls;
+  tls.mode = model::TlsMode::self_signed;
+  tls.policy = {model::TlsVersion::tls13, model::ClientCertificate::required,
+                model::file_unit(files_.path("ca.pem"))};
+  life.call([&](Controller& controller) { controller.reconfigure(loaded, "blastdoor.yaml"); });
+  ASSERT_TRUE(life.wait([&] {
+    return life.internal.updates.back().door->exposure.listeners[0].tls.policy ==
+           loaded.config.exposures[0].listeners[0].tls.policy;
+  }));
+  life.call([&](Controller&) {
+    const snapshot::Door& door = *life.internal.updates.back().door;
+    EXPECT_EQ(door.ticket_keys.size(), 1u);
+    EXPECT_EQ(*door.bundles.at(tls.policy.client_ca), "") << "a file that is not there";
+    EXPECT_NE(life.find("certificate-invalid"), nullptr);
+  });
+  files_.write("ca.pem", pair_for("ca").chain);
+  ASSERT_TRUE(life.wait([&] {
+    return !life.internal.updates.back().door->bundles.at(tls.policy.client_ca)->empty();
+  }));
 }
 
 TEST_F(ControllerTest, WhatTheFolderSaysAgainIsNoGeneration) {

@@ -70,7 +70,7 @@ Finding state_not_kept(const std::string& door, std::string why) {
           {},
           "stateDir",
           std::move(why),
-          "After a restart without an API server its door would have no table.",
+          "After a restart without an API server its door would have no table, or an older one.",
           {door}};
 }
 

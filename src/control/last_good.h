@@ -1,7 +1,8 @@
 #pragma once
 // The last good state of each door, kept where it outlives a process: sealed memory for the
 // supervisor, a file for the next start. A file is bound to the fingerprint of what it was compiled
-// under, and refused when that differs.
+// under, and refused when that differs. It holds no private key: doors that start from it serve
+// self-signed certificates until the real ones are read again.
 
 #include <map>
 #include <string>

@@ -13,9 +13,9 @@ constexpr auto kKeepEvery =
     1s;  // A disk and the supervisor need not see every flip of an endpoint.
 
 bool only_endpoints_differ(const snapshot::Door& before, const snapshot::Door& after) {
-  const snapshot::Difference d = snapshot::difference(before, after);
-  return !d.exposure && !d.denied && d.put_hosts.empty() && d.drop_hosts.empty() &&
-         d.put_upstreams.empty() && d.drop_upstreams.empty();
+  snapshot::Difference d = snapshot::difference(before, after);
+  d.put_endpoints.clear();
+  return d.empty();
 }
 
 bool same_table(const snapshot::Door& one, const snapshot::Door& other) {
@@ -23,17 +23,32 @@ bool same_table(const snapshot::Door& one, const snapshot::Door& other) {
   return !difference.exposure && difference.put_hosts.empty() && difference.drop_hosts.empty();
 }
 
-/// `old` with what `now` knows of the endpoints of its upstreams. Itself if that is the same.
-std::shared_ptr<const snapshot::Door> with_endpoints(
-    const std::shared_ptr<const snapshot::Door>& old, const snapshot::Door& now) {
-  std::shared_ptr<snapshot::Door> out;
-  for (const auto& [name, list] : old->endpoints) {
-    const auto found = now.endpoints.find(name);
-    if (found == now.endpoints.end() || found->second == list) continue;
-    if (!out) out = std::make_shared<snapshot::Door>(*old);
-    out->endpoints[name] = found->second;
+/// Those of `units` that are known to be something else by now. True if there is one.
+template <class Unit>
+bool renew(std::map<std::string, Unit>& units, const std::map<std::string, Unit>& now) {
+  bool changed = false;
+  for (auto& [name, unit] : units) {
+    const auto found = now.find(name);
+    if (found == now.end() || found->second == unit) continue;
+    unit = found->second;
+    changed = true;
   }
-  return out ? out : old;
+  return changed;
+}
+
+/// The table of `old` with what `now` knows of its endpoints, certificates and keys. Itself if that
+/// is the same.
+std::shared_ptr<const snapshot::Door> under_old_table(
+    const std::shared_ptr<const snapshot::Door>& old, const snapshot::Door& now) {
+  auto out = std::make_shared<snapshot::Door>(*old);
+  bool changed = renew(out->endpoints, now.endpoints);
+  changed |= renew(out->certificates, now.certificates);
+  changed |= renew(out->bundles, now.bundles);
+  if (!now.ticket_keys.empty() && out->ticket_keys != now.ticket_keys) {
+    out->ticket_keys = now.ticket_keys;
+    changed = true;
+  }
+  return changed ? out : old;
 }
 
 }  // namespace
@@ -72,9 +87,9 @@ void Link::judge() {
   refresh_fallback();
 }
 
-/// Pods come and go also while a table is held back.
+/// Pods come and go, and certificates are renewed, also while a table is held back.
 void Link::refresh_fallback() {
-  if (fallback_.door) fallback_.door = with_endpoints(fallback_.door, *state_.door);
+  if (fallback_.door) fallback_.door = under_old_table(fallback_.door, *state_.door);
 }
 
 void Link::tell() {
@@ -108,6 +123,12 @@ void Link::update_endpoints(std::shared_ptr<const snapshot::Door> state,
   told_ = state_.door;
   sender_->update_endpoints(state_.door, state_.generation, upstreams);
   after_io();
+}
+
+void Link::update_material(std::shared_ptr<const snapshot::Door> state) {
+  state_.door = std::move(state);
+  if (held_ != 0) refresh_fallback();
+  tell();
 }
 
 bool Link::quarantine(std::uint64_t generation) {

@@ -2,9 +2,9 @@
 // The controller's side of one door: its feed, its numbers, what it acknowledged, and what it must
 // not get again.
 //
-// A state keeps the generation of its table while only its endpoints change. So deaths by one table
-// add up however its endpoints move meanwhile, and the supervisor's last two snapshots are of two
-// tables.
+// A state keeps the generation of its table while only its endpoints or certificates change. So
+// deaths by one table add up however these move meanwhile, and the supervisor's last two snapshots
+// are of two tables.
 
 #include <cstdint>
 #include <deque>
@@ -22,8 +22,9 @@ namespace bd::control {
 
 class Link final : public rt::EventSink, private rt::Timer {
  public:
-  /// `keep` gets the acknowledged states: at once if routes or facts changed, since a withdrawn
-  /// route must not come back with a restart; if only endpoints did, the newest once a second.
+  /// `keep` gets the acknowledged states: at once if routes, facts or certificates changed, since
+  /// what was withdrawn must not come back with a restart; if only endpoints did, the newest once a
+  /// second.
   using Keep = std::function<void(const snapshot::Door&, std::uint64_t generation)>;
   Link(rt::Reactor& reactor, std::string door, std::uint64_t epoch, Keep keep);
   ~Link() = default;
@@ -40,6 +41,8 @@ class Link final : public rt::EventSink, private rt::Timer {
   /// The same if just the endpoints of `upstreams` differ.
   void update_endpoints(std::shared_ptr<const snapshot::Door> state,
                         std::span<const std::string> upstreams);
+  /// The same if just certificates, bundles and ticket keys differ.
+  void update_material(std::shared_ptr<const snapshot::Door> state);
   /// From now on a state with the hosts of that generation is held back. False: it is so long ago
   /// that it is not known any more, and that others have taken its place.
   bool quarantine(std::uint64_t generation);

@@ -201,6 +201,37 @@ TEST_F(LinkTest, WhatWasBeforeThePoisonIsToldWithTheEndpointsOfNow) {
   EXPECT_EQ(door_.hosts(), "good.test");
 }
 
+TEST_F(LinkTest, CertificatesAreRenewedUnderATableAndUnderTheOneBeforeAPoison) {
+  const auto with = [](std::vector<std::string> hosts, const std::string& chain) {
+    auto out = std::make_shared<snapshot::Door>(*state(hosts));
+    out->certificates["file a"] = std::make_shared<const model::Certificate>(chain, "key");
+    out->ticket_keys = {std::string(model::kTicketKeyBytes, chain.back())};
+    return out;
+  };
+  const auto has = [&](const std::string& chain) {
+    return loop_.wait([&] {
+      const snapshot::Door& door = *door_.updates.back().door;
+      return door.certificates.at("file a")->chain == chain &&
+             door.ticket_keys.at(0).back() == chain.back();
+    });
+  };
+  attach();
+  update(with({"good.test"}, "chain 1"), 6);
+  ASSERT_TRUE(wait_acked(6));
+  loop_.call([&] { link_->update_material(with({"good.test"}, "chain 2")); });
+  ASSERT_TRUE(has("chain 2"));
+  EXPECT_EQ(generations(), (std::vector<std::uint64_t>{6, 6})) << "the table is the same";
+  ASSERT_TRUE(loop_.wait([&] { return kept_.size() == 2; })) << "and kept at once";
+  update(with({"poison.test"}, "chain 3"), 7);
+  ASSERT_TRUE(wait_acked(7));
+  EXPECT_TRUE(quarantine(7));
+  ASSERT_TRUE(wait_hosts("good.test"));
+  EXPECT_TRUE(has("chain 3"));
+  loop_.call([&] { link_->update_material(with({"poison.test"}, "chain 4")); });
+  EXPECT_TRUE(has("chain 4"));
+  EXPECT_EQ(door_.hosts(), "good.test");
+}
+
 TEST_F(LinkTest, AStateThatTookThePlaceOfThePoisonIsNotHeld) {
   attach();
   update(state({"poison.test"}), 7);

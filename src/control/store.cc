@@ -18,6 +18,8 @@ std::vector<T>& list_of(SourceObjects& objects) {
   if constexpr (std::is_same_v<T, kube::Service>) return objects.services;
   if constexpr (std::is_same_v<T, EndpointSlice>) return objects.slices;
   if constexpr (std::is_same_v<T, kube::Namespace>) return objects.namespaces;
+  if constexpr (std::is_same_v<T, kube::Secret>) return objects.secrets;
+  if constexpr (std::is_same_v<T, kube::ConfigMap>) return objects.config_maps;
 }
 
 bool comes_before(const model::ObjectRef& a, const model::ObjectRef& b) {
@@ -162,6 +164,8 @@ Effect Store::replace(SourceObjects& known, SourceObjects fresh, Health& health)
   sort(fresh.services);
   sort(fresh.slices);
   sort(fresh.namespaces);
+  sort(fresh.secrets);
+  sort(fresh.config_maps);
   const bool first = !health.delivered;
   const bool empty = fresh.ingresses.empty() && fresh.services.empty() && fresh.namespaces.empty();
   health.delivered |= health.healthy || !empty;
@@ -169,7 +173,8 @@ Effect Store::replace(SourceObjects& known, SourceObjects fresh, Health& health)
   const bool others_same =
       fresh.allow_loopback == known.allow_loopback && fresh.findings == known.findings &&
       are_same(fresh.ingresses, known.ingresses) && are_same(fresh.classes, known.classes) &&
-      are_same(fresh.services, known.services) && are_same(fresh.namespaces, known.namespaces);
+      are_same(fresh.services, known.services) && are_same(fresh.namespaces, known.namespaces) &&
+      are_same(fresh.secrets, known.secrets) && are_same(fresh.config_maps, known.config_maps);
   known = std::move(fresh);
   if (first || !others_same) return Effect::compile;
   return slices_differ ? Effect::endpoints : Effect::nothing;
@@ -204,6 +209,8 @@ Effect Store::remove(SourceObjects& known, const source::Remove& which) {
   if (which.kind == "IngressClass") changed |= erase(known.classes, ref);
   if (which.kind == "Service") changed |= erase(known.services, ref);
   if (which.kind == "Namespace") changed |= erase(known.namespaces, ref);
+  if (which.kind == "Secret") changed |= erase(known.secrets, ref);
+  if (which.kind == "ConfigMap") changed |= erase(known.config_maps, ref);
   if (which.kind == "EndpointSlice") {
     const auto at = find(known.slices, ref);
     if (at != known.slices.end()) {

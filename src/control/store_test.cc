@@ -119,6 +119,35 @@ TEST(Store, AnObjectThatIsNewOrChangedIsCompiled) {
           {"the same namespace", upsert(with_version(a_namespace("shop")))}});
 }
 
+kube::Secret secret(std::string chain) {
+  kube::Secret out;
+  out.meta.ref = ref("Secret", "shop", "tls");
+  out.pair = std::make_shared<const model::Certificate>(std::move(chain), "key");
+  return out;
+}
+
+TEST(Store, SecretsAndConfigMapsCountByValue) {
+  Store store = stored();
+  EXPECT_EQ(store.apply(kName, upsert(secret("a"))), Effect::compile);
+  EXPECT_EQ(store.apply(kName, upsert(with_version(secret("a")))), Effect::nothing);
+  EXPECT_EQ(store.apply(kName, upsert(secret("b"))), Effect::compile);
+  kube::ConfigMap ca;
+  ca.meta.ref = ref("ConfigMap", "shop", "ca");
+  EXPECT_EQ(store.apply(kName, upsert(ca)), Effect::compile);
+  ca.ca = std::make_shared<const std::string>("ca");
+  EXPECT_EQ(store.apply(kName, upsert(ca)), Effect::compile);
+  kube::SourceObjects relisted = store.objects().sources[0];
+  relisted.secrets = {secret("b")};
+  EXPECT_EQ(store.apply(kName, replace(relisted)), Effect::nothing);
+  relisted.secrets = {secret("c")};
+  EXPECT_EQ(store.apply(kName, replace(relisted)), Effect::compile);
+  EXPECT_EQ(store.apply(kName, source::Remove{"Secret", "shop", "tls"}), Effect::compile);
+  EXPECT_EQ(store.apply(kName, source::Remove{"Secret", "shop", "tls"}), Effect::nothing);
+  EXPECT_EQ(store.apply(kName, source::Remove{"ConfigMap", "shop", "ca"}), Effect::compile);
+  EXPECT_TRUE(store.objects().sources[0].secrets.empty());
+  EXPECT_TRUE(store.objects().sources[0].config_maps.empty());
+}
+
 TEST(Store, FindingsOfAnObjectAreReplacedWithIt) {
   using enum Effect;
   const kube::Ingress web = ingress("shop", "web", "internal-http");

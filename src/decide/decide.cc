@@ -64,6 +64,15 @@ constexpr std::array<CauseInfo, static_cast<std::size_t>(Cause::count_)> kCauses
     {"response-too-large", 502, "upstream",
      "The upstream's response head is above limits.responseHeadMax; an ALB would refuse it.",
      "Send fewer or smaller response fields."},
+    {"bad-upgrade", 400, "client", "The WebSocket handshake is malformed (RFC 6455 §4.2.1).",
+     "Send GET over HTTP/1.1 with one Sec-WebSocket-Key and version 13."},
+    {"misdirected", 421, "client",
+     "This connection's TLS session was negotiated for another host, whose certificate or policy "
+     "differs.",
+     "Open a connection for this host; clients do so by themselves."},
+    {"upstream-tls-failed", 502, "upstream",
+     "The TLS handshake with the endpoint failed, or its certificate could not be verified.",
+     "Check blastdoor.io/upstream-tls, -ca and -server-name, and the endpoint's certificate."},
 }};
 
 void resolve_client(const Listener& listener, const Request& request, Decision& out) {

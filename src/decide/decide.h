@@ -34,6 +34,8 @@ struct Request {
   const http::Fields* fields = nullptr;
   SocketAddress peer;
   SocketAddress local;
+  /// What is told of the client's certificate, in the form of X-Forwarded-Client-Cert; empty: none.
+  std::string_view client_certificate;
 };
 
 /// Why an answer is our own: a fixed vocabulary, sent as X-Blastdoor-Cause.
@@ -64,6 +66,9 @@ enum class Cause : std::uint8_t {
   upstream_closed,
   bad_response,
   response_too_large,
+  bad_upgrade,
+  misdirected,
+  upstream_tls_failed,
   count_
 };
 struct CauseInfo {

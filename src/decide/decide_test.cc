@@ -404,6 +404,9 @@ TEST(Causes, TheTableIsInTheOrderOfTheWords) {
       {Cause::upstream_closed, "upstream-closed", 502},
       {Cause::bad_response, "bad-response", 502},
       {Cause::response_too_large, "response-too-large", 502},
+      {Cause::bad_upgrade, "bad-upgrade", 400},
+      {Cause::misdirected, "misdirected", 421},
+      {Cause::upstream_tls_failed, "upstream-tls-failed", 502},
   };
   EXPECT_EQ(std::size(cases), static_cast<std::size_t>(Cause::count_));
   for (const Case& c : cases) {

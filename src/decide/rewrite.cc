@@ -2,6 +2,9 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+
+#include "base/ascii.h"
 #include "model/limits.h"
 
 namespace bd::decide {
@@ -56,6 +59,9 @@ Fate fate_of_request_field(FieldName name) {
     case FieldName::x_amzn_other:
       return Fate::keep_if_trusted;
     case FieldName::other:
+    case FieldName::sec_websocket_key:
+    case FieldName::sec_websocket_version:
+    case FieldName::sec_websocket_accept:
     case FieldName::date:
     case FieldName::server:
     case FieldName::content_type:
@@ -112,20 +118,49 @@ void append_host(std::string& out, const http::Authority& authority) {
   }
 }
 
-/// The client, and the balancer that vouches for it. What stood left of the balancer's own entry
-/// was the client's claim.
-void append_forwarded(std::string& out, const Listener& listener, const Request& request,
-                      const Decision& decision) {
-  out.append("X-Forwarded-For: ").append(decision.client.text());
-  if (decision.client != request.peer.ip) out.append(", ").append(request.peer.ip.text());
-  out.append("\r\nX-Forwarded-Proto: ").append(model::name(listener.facts.public_scheme));
-  out.append("\r\nX-Forwarded-Port: ");
-  append_number(out, listener.facts.public_port);
-  if (!decision.authority.host.empty()) {
-    out.append("\r\nX-Forwarded-Host: ");
-    append_host(out, decision.authority);
+/// What of the client's message goes on, then what the listener knows. Left out: framing, Host.
+///
+/// X-Forwarded-For names the client, and the balancer that vouches for it. What stood left of the
+/// balancer's own entry was the client's claim.
+template <class Emit>
+void each_request_field(const RequestRewrite& rewrite, Emit&& emit) {
+  const Decision& decision = rewrite.decision;
+  for (const http::Field& field : *rewrite.request.fields) {
+    const Fate fate = fate_of_request_field(field.id);
+    const bool vouched = decision.peer_trusted && !http::is_look_alike(field);
+    if (fate == Fate::keep || (fate == Fate::keep_if_trusted && vouched)) {
+      emit(field.name, field.value);
+    }
   }
-  out.append("\r\n");
+  std::string text = decision.client.text();
+  if (decision.client != rewrite.request.peer.ip) {
+    text.append(", ").append(rewrite.request.peer.ip.text());
+  }
+  const model::Listener& facts = rewrite.listener.facts;
+  emit("X-Forwarded-For", text);
+  emit("X-Forwarded-Proto", model::name(facts.public_scheme));
+  text.clear();
+  append_number(text, facts.public_port);
+  emit("X-Forwarded-Port", text);
+  if (!decision.authority.host.empty()) {
+    text.clear();
+    append_host(text, decision.authority);
+    emit("X-Forwarded-Host", text);
+  }
+  if (!rewrite.request.client_certificate.empty()) {
+    emit("X-Forwarded-Client-Cert", rewrite.request.client_certificate);
+  }
+  emit("X-Request-Id", rewrite.id.view());
+  emit("X-Blastdoor-Hop", "1");
+}
+
+template <class Emit>
+void each_response_field(const ResponseRewrite& response, Emit&& emit) {
+  for (const http::Field& field : *response.fields) {
+    const bool kept_length = field.id == FieldName::content_length && response.bodiless &&
+                             response.status != 204 && response.status >= 200;
+    if (!is_dropped_from_response(field.id) || kept_length) emit(field.name, field.value);
+  }
 }
 
 }  // namespace
@@ -140,28 +175,43 @@ RequestId RequestId::make(std::uint64_t a, std::uint64_t b) noexcept {
   return out;
 }
 
-void append_request_head(std::string& out, const Listener& listener, const Request& request,
-                         std::string_view method, const Decision& decision, BodyFraming framing,
-                         const RequestId& id) {
-  out.append(method)
-      .append(" ")
-      .append(decision.path)
-      .append(decision.query)
-      .append(" HTTP/1.1\r\nHost: ");
+void append_request_head(std::string& out, const RequestRewrite& rewrite) {
+  const Decision& decision = rewrite.decision;
+  out.append(rewrite.method).append(" ").append(decision.path).append(decision.query);
+  out.append(" HTTP/1.1\r\nHost: ");
   append_host(out, decision.authority);
   out.append("\r\n");
-  for (const http::Field& field : *request.fields) {
-    const Fate fate = fate_of_request_field(field.id);
-    const bool vouched = decision.peer_trusted && !http::is_look_alike(field);
-    if (fate == Fate::keep || (fate == Fate::keep_if_trusted && vouched)) {
-      append_field(out, field.name, field.value);
-    }
-  }
-  append_forwarded(out, listener, request, decision);
-  append_field(out, "X-Request-Id", id.view());
-  append_field(out, "X-Blastdoor-Hop", "1");
-  append_framing(out, framing);
+  const bool own_key = !rewrite.websocket_key.empty();
+  each_request_field(rewrite, [&](std::string_view name, std::string_view value) {
+    if (!own_key || !ascii::equal_fold(name, "sec-websocket-key")) append_field(out, name, value);
+  });
+  if (own_key) append_field(out, "Sec-WebSocket-Key", rewrite.websocket_key);
+  if (rewrite.websocket) out.append("Connection: Upgrade\r\nUpgrade: websocket\r\n");
+  append_framing(out, rewrite.framing);
   out.append("\r\n");
+}
+
+void append_request_fields(http::FieldList& out, const RequestRewrite& rewrite) {
+  const Decision& decision = rewrite.decision;
+  std::string text;
+  out.add(":method", rewrite.method);
+  out.add(":scheme", model::name(rewrite.listener.facts.public_scheme));
+  append_host(text, decision.authority);
+  if (!text.empty()) out.add(":authority", text);
+  text = decision.path;
+  out.add(":path", text += decision.query);
+  bool takes_trailers = false;
+  for (const http::Field& field : *rewrite.request.fields) {
+    takes_trailers |= field.id == FieldName::te && ascii::equal_fold(field.value, "trailers");
+  }
+  each_request_field(rewrite,
+                     [&](std::string_view name, std::string_view value) { out.add(name, value); });
+  if (takes_trailers) out.add("te", "trailers");
+  if (rewrite.framing.kind == BodyFraming::Kind::length) {
+    text.clear();
+    append_number(text, rewrite.framing.length);
+    out.add("content-length", text);
+  }
 }
 
 void append_response_head(std::string& out, const ResponseRewrite& response) {
@@ -170,18 +220,45 @@ void append_response_head(std::string& out, const ResponseRewrite& response) {
   out.append(" ").append(response.reason.empty() ? http::reason_phrase(response.status)
                                                  : response.reason);
   out.append("\r\n");
-  for (const http::Field& field : *response.fields) {
-    const bool kept_length = field.id == FieldName::content_length && response.keep_content_length;
-    if (!is_dropped_from_response(field.id) || kept_length)
-      append_field(out, field.name, field.value);
-  }
-  append_framing(out, response.framing);
-  if (response.close) {
+  each_response_field(response, [&](std::string_view name, std::string_view value) {
+    append_field(out, name, value);
+  });
+  if (!response.bodiless) append_framing(out, response.framing);
+  if (response.websocket) {
+    out.append("Connection: Upgrade\r\nUpgrade: websocket\r\n");
+  } else if (response.close) {
     out.append("Connection: close\r\n");
   } else if (response.http10_client) {
     out.append("Connection: keep-alive\r\n");
   }
   out.append("\r\n");
+}
+
+void append_response_fields(http::FieldList& out, const ResponseRewrite& response) {
+  each_response_field(response, [&](std::string_view name, std::string_view value) {
+    // The stream itself is the upgrade's answer (RFC 8441 §5).
+    if (!response.websocket || !ascii::equal_fold(name, "sec-websocket-accept")) {
+      out.add(name, value);
+    }
+  });
+  if (!response.bodiless && response.framing.kind == BodyFraming::Kind::length) {
+    std::string text;
+    append_number(text, response.framing.length);
+    out.add("content-length", text);
+  }
+}
+
+bool passes_in_trailer(const http::Field& field) {
+  constexpr std::string_view refused[] = {
+      "age",           "authorization", "cache-control",   "content-encoding", "content-range",
+      "content-type",  "cookie",        "expires",         "if-match",         "if-modified-since",
+      "if-none-match", "if-range",      "max-forwards",    "pragma",           "range",
+      "set-cookie",    "vary",          "www-authenticate"};
+  if (fate_of_request_field(field.id) != Fate::keep || is_dropped_from_response(field.id)) {
+    return false;
+  }
+  return std::none_of(std::begin(refused), std::end(refused),
+                      [&](std::string_view name) { return ascii::equal_fold(field.name, name); });
 }
 
 }  // namespace bd::decide

@@ -24,7 +24,7 @@ std::string head_for(const Listener& listener, const Ask& what, BodyFraming fram
   const Decision decision = decide(listener, asked.request, {});
   EXPECT_EQ(decision.cause, Cause::none);
   std::string out;
-  append_request_head(out, listener, asked.request, "GET", decision, framing, kId);
+  append_request_head(out, {listener, asked.request, "GET", decision, kId, framing});
   return out;
 }
 
@@ -240,7 +240,7 @@ TEST(ResponseHead, FramesAndPersistsAsAsked) {
   const Case cases[] = {
       {"chunked", {.framing = {Kind::chunked, 0}}, "Transfer-Encoding: chunked\r\n"},
       {"until close", {.framing = {Kind::until_close, 0}, .close = true}, "Connection: close\r\n"},
-      {"HEAD keeps the length it was told", {.keep_content_length = true}, "Content-Length: 7\r\n"},
+      {"HEAD keeps the length it was told", {.bodiless = true}, "Content-Length: 7\r\n"},
       {"HTTP/1.0 client that persists",
        {.framing = {Kind::length, 7}, .http10_client = true},
        "Content-Length: 7\r\nConnection: keep-alive\r\n"},

@@ -9,7 +9,7 @@
 namespace bd::feed {
 namespace {
 
-constexpr std::uint32_t kProtocolVersion = 1;
+constexpr std::uint32_t kProtocolVersion = 2;
 constexpr std::size_t kNackTextMax = 1000;  // It may quote what came; the answer stays small.
 
 std::string describe(const snapshot::VirtualHostKey& key) {
@@ -17,14 +17,16 @@ std::string describe(const snapshot::VirtualHostKey& key) {
 }
 
 /// The unit that is served already, if it has the same value: its owner need not look at it again.
-std::shared_ptr<const model::VirtualHost> shared_unit(const snapshot::Door* served,
-                                                      const snapshot::VirtualHostKey& key,
-                                                      model::VirtualHost&& host) {
+template <class Key, class Unit>
+std::shared_ptr<const Unit> shared_unit(
+    const snapshot::Door* served,
+    std::map<Key, std::shared_ptr<const Unit>> snapshot::Door::* units, const Key& key,
+    Unit&& unit) {
   if (served != nullptr) {
-    const auto found = served->hosts.find(key);
-    if (found != served->hosts.end() && *found->second == host) return found->second;
+    const auto found = (served->*units).find(key);
+    if (found != (served->*units).end() && *found->second == unit) return found->second;
   }
-  return std::make_shared<const model::VirtualHost>(std::move(host));
+  return std::make_shared<const Unit>(std::move(unit));
 }
 
 }  // namespace
@@ -107,6 +109,18 @@ Receiver::Step Receiver::take_unit(const pb::Frame& frame) {
       return drop_upstream(frame);
     case pb::Frame::kPutEndpoints:
       return put_endpoints(frame);
+    case pb::Frame::kPutCertificate:
+      return put_certificate(frame);
+    case pb::Frame::kPutServedCertificates:
+      return put_served(frame);
+    case pb::Frame::kPutBundle:
+      return put_bundle(frame);
+    case pb::Frame::kPutTicketKeys:
+      return put_ticket_keys(frame);
+    case pb::Frame::kDropCertificate:
+      return drop_tls_unit(building_.certificates, "certificate", frame.drop_certificate().name());
+    case pb::Frame::kDropBundle:
+      return drop_tls_unit(building_.bundles, "bundle", frame.drop_bundle().name());
     case pb::Frame::kSyncComplete:
       synced_ = true;
       return std::nullopt;
@@ -156,7 +170,7 @@ Receiver::Step Receiver::put_host(const pb::PutHost& message) {
                    host.error()};
   }
   snapshot::VirtualHostKey key{message.listener(), host->host};
-  auto unit = shared_unit(committed_.get(), key, *std::move(host));
+  auto unit = shared_unit(committed_.get(), &snapshot::Door::hosts, key, *std::move(host));
   building_.hosts.insert_or_assign(std::move(key), std::move(unit));
   changed_ = references_ = true;
   return std::nullopt;
@@ -173,6 +187,7 @@ Receiver::Step Receiver::drop_host(const pb::Frame& frame) {
 Receiver::Step Receiver::put_upstream(const pb::Frame& frame) {
   auto upstream = snapshot::read(frame.put_upstream());
   if (!upstream) return Failure{"upstream " + frame.put_upstream().key(), upstream.error()};
+  references_ |= !upstream->ca.empty() || !upstream->client_certificate.empty();
   building_.upstreams.insert_or_assign(upstream->key, *upstream);
   changed_ = true;
   return std::nullopt;
@@ -193,6 +208,58 @@ Receiver::Step Receiver::put_endpoints(const pb::Frame& frame) {
   if (!building_.upstreams.contains(list->first)) return Failure{object, "no such upstream"};
   building_.endpoints.insert_or_assign(std::move(list->first), std::move(list->second));
   changed_ = true;
+  return std::nullopt;
+}
+
+Receiver::Step Receiver::put_certificate(const pb::Frame& frame) {
+  auto unit = snapshot::read(frame.put_certificate());
+  if (!unit) return Failure{"certificate " + frame.put_certificate().name(), unit.error()};
+  auto shared = shared_unit(committed_.get(), &snapshot::Door::certificates, unit->first,
+                            std::move(unit->second));
+  building_.certificates.insert_or_assign(unit->first, std::move(shared));
+  // One more may be one too many.
+  changed_ = references_ = true;
+  return std::nullopt;
+}
+
+Receiver::Step Receiver::put_served(const pb::Frame& frame) {
+  auto unit = snapshot::read(frame.put_served_certificates());
+  if (!unit) {
+    return Failure{"certificates of " + frame.put_served_certificates().listener(), unit.error()};
+  }
+  if (unit->second.empty()) {
+    building_.served_certificates.erase(unit->first);
+  } else {
+    building_.served_certificates.insert_or_assign(unit->first, std::move(unit->second));
+  }
+  changed_ = references_ = true;
+  return std::nullopt;
+}
+
+Receiver::Step Receiver::put_bundle(const pb::Frame& frame) {
+  auto unit = snapshot::read(frame.put_bundle());
+  if (!unit) return Failure{"bundle " + frame.put_bundle().name(), unit.error()};
+  auto shared =
+      shared_unit(committed_.get(), &snapshot::Door::bundles, unit->first, std::move(unit->second));
+  building_.bundles.insert_or_assign(unit->first, std::move(shared));
+  changed_ = references_ = true;
+  return std::nullopt;
+}
+
+Receiver::Step Receiver::put_ticket_keys(const pb::Frame& frame) {
+  auto keys = snapshot::read(frame.put_ticket_keys());
+  if (!keys) return Failure{"ticket keys", keys.error()};
+  building_.ticket_keys = *std::move(keys);
+  changed_ = true;
+  return std::nullopt;
+}
+
+template <class Unit>
+Receiver::Step Receiver::drop_tls_unit(std::map<std::string, Unit>& units, std::string_view kind,
+                                       const std::string& name) {
+  if (units.erase(name) == 0)
+    return Failure{fmt::format("{} {}", kind, name), "dropped, not there"};
+  changed_ = references_ = true;
   return std::nullopt;
 }
 
@@ -221,6 +288,9 @@ Receiver::Step Receiver::check_references() const {
         return Failure{describe(key), "forwards to an unknown upstream: " + forward->upstream};
       }
     }
+  }
+  if (auto broken = snapshot::find_broken_tls(building_)) {
+    return Failure{std::move(broken->object), std::move(broken->reason)};
   }
   return std::nullopt;
 }

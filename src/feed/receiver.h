@@ -7,6 +7,7 @@
 // says is nacked, with object and reason, and ends the feed; the door asks for another one.
 
 #include <cstdint>
+#include <map>
 #include <memory>
 #include <optional>
 #include <string>
@@ -70,6 +71,13 @@ class Receiver {
   [[nodiscard]] Step put_upstream(const pb::Frame& frame);
   [[nodiscard]] Step drop_upstream(const pb::Frame& frame);
   [[nodiscard]] Step put_endpoints(const pb::Frame& frame);
+  [[nodiscard]] Step put_certificate(const pb::Frame& frame);
+  [[nodiscard]] Step put_served(const pb::Frame& frame);
+  [[nodiscard]] Step put_bundle(const pb::Frame& frame);
+  [[nodiscard]] Step put_ticket_keys(const pb::Frame& frame);
+  template <class Unit>
+  [[nodiscard]] Step drop_tls_unit(std::map<std::string, Unit>& units, std::string_view kind,
+                                   const std::string& name);
   [[nodiscard]] Step commit(const pb::Frame& frame);
   [[nodiscard]] Step check_references() const;
   void answer(pb::Answer& answer);

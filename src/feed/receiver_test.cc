@@ -13,6 +13,13 @@ namespace {
 
 const char* const kExposure = "external-http";
 
+/// Without TLS, which would need bundles.
+model::Exposure plain_exposure() {
+  model::Exposure out = snapshot::sample_exposure();
+  for (model::Listener& listener : out.listeners) listener.tls = {};
+  return out;
+}
+
 /// Writes a feed by hand, so that every rule of feed.proto can be broken.
 struct Script {
   std::string bytes;
@@ -31,7 +38,7 @@ struct Script {
     EXPECT_TRUE(append_frame(bytes, frame));
     return *this;
   }
-  Script& begin(const std::string& exposure = kExposure, std::uint32_t version = 1) {
+  Script& begin(const std::string& exposure = kExposure, std::uint32_t version = 2) {
     pb::Frame out = frame();
     out.mutable_begin()->set_version(version);
     out.mutable_begin()->set_exposure(exposure);
@@ -39,7 +46,7 @@ struct Script {
   }
   Script& exposure() {
     pb::Frame out = frame();
-    snapshot::write(snapshot::sample_exposure(), *out.mutable_put_exposure());
+    snapshot::write(plain_exposure(), *out.mutable_put_exposure());
     return add(out);
   }
   Script& upstream(const std::string& key) {
@@ -69,6 +76,26 @@ struct Script {
     pb::Frame out = frame();
     snapshot::write(snapshot::VirtualHostKey{"main", model::HostPattern::parse(name).value()},
                     *out.mutable_drop_host());
+    return add(out);
+  }
+  Script& certificate(const std::string& name, const std::string& chain = "chain") {
+    pb::Frame out = frame();
+    snapshot::write(name, model::Certificate{chain, "key"}, *out.mutable_put_certificate());
+    return add(out);
+  }
+  Script& drop_certificate(const std::string& name) {
+    pb::Frame out = frame();
+    out.mutable_drop_certificate()->set_name(name);
+    return add(out);
+  }
+  Script& serves(const char* listener, const std::vector<std::string>& names) {
+    pb::Frame out = frame();
+    snapshot::write(listener, names, *out.mutable_put_served_certificates());
+    return add(out);
+  }
+  Script& bundle(const std::string& name) {
+    pb::Frame out = frame();
+    snapshot::write(name, std::string("CAs"), *out.mutable_put_bundle());
     return add(out);
   }
   Script& sync_complete() {
@@ -134,13 +161,32 @@ TEST(Receiver, AppliesABatchWholeAtItsCommitHoweverTheBytesFall) {
   }
 }
 
+struct Case {
+  const char* why;
+  void (*spoil)(Script&);
+  const char* object;
+  const char* reason;
+};
+
+void check(const Case& c) {
+  SCOPED_TRACE(c.why);
+  Receiver receiver(kExposure);
+  receiver.connected();
+  Script script;
+  script.begin().exposure().upstream("a");
+  c.spoil(script);
+  EXPECT_FALSE(receiver.receive(script.bytes));
+  EXPECT_FALSE(receiver.take_update());
+  const auto answer = only_answer(receiver);
+  ASSERT_TRUE(answer && answer->has_nack());
+  EXPECT_EQ(answer->nack().object(), c.object);
+  EXPECT_NE(answer->nack().reason().find(c.reason), std::string::npos) << answer->nack().reason();
+  EXPECT_FALSE(receiver.receive(Script::replay().bytes)) << "it is over for this socket";
+  receiver.connected();
+  EXPECT_TRUE(receiver.receive(Script::replay().bytes)) << "and not for the next";
+}
+
 TEST(Receiver, NacksAndEndsAtWhatIsNotAsTheProtocolSays) {
-  struct Case {
-    const char* why;
-    void (*spoil)(Script&);
-    const char* object;
-    const char* reason;
-  };
   const Case cases[] = {
       {"a gap",
        [](Script& s) {
@@ -186,7 +232,7 @@ TEST(Receiver, NacksAndEndsAtWhatIsNotAsTheProtocolSays) {
       {"another door's exposure",
        [](Script& s) {
          pb::Frame frame = s.frame();
-         model::Exposure other = snapshot::sample_exposure();
+         model::Exposure other = plain_exposure();
          other.name = "internal-http";
          snapshot::write(other, *frame.mutable_put_exposure());
          s.add(frame);
@@ -201,30 +247,63 @@ TEST(Receiver, NacksAndEndsAtWhatIsNotAsTheProtocolSays) {
        },
        "host UPPER.test of main", "normal form"},
   };
-  for (const Case& c : cases) {
-    SCOPED_TRACE(c.why);
-    Receiver receiver(kExposure);
-    receiver.connected();
-    Script script;
-    script.begin().exposure().upstream("a");
-    c.spoil(script);
-    EXPECT_FALSE(receiver.receive(script.bytes));
-    EXPECT_FALSE(receiver.take_update());
-    const auto answer = only_answer(receiver);
-    ASSERT_TRUE(answer && answer->has_nack());
-    EXPECT_EQ(answer->nack().object(), c.object);
-    EXPECT_NE(answer->nack().reason().find(c.reason), std::string::npos) << answer->nack().reason();
-    EXPECT_FALSE(receiver.receive(Script::replay().bytes)) << "it is over for this socket";
-    receiver.connected();
-    EXPECT_TRUE(receiver.receive(Script::replay().bytes)) << "and not for the next";
-  }
+  for (const Case& c : cases) check(c);
+}
+
+TEST(Receiver, NacksWhatEncryptsWithoutWhatItNames) {
+  const Case cases[] = {
+      {"a certificate dropped that is not there", [](Script& s) { s.drop_certificate("file a"); },
+       "certificate file a", "not there"},
+      {"a certificate without a chain", [](Script& s) { s.certificate("file a", ""); },
+       "certificate file a", "chain"},
+      {"a listener that serves what is not there",
+       [](Script& s) { s.serves("main", {"file a"}).sync_complete().commit(); },
+       "certificates of main", "unknown certificate: file a"},
+      {"a certificate dropped under a listener",
+       [](Script& s) {
+         s.certificate("file a").serves("main", {"file a"}).drop_certificate("file a");
+         s.sync_complete().commit();
+       },
+       "certificates of main", "unknown certificate: file a"},
+      {"certificates of no listener",
+       [](Script& s) {
+         s.certificate("file a").serves("third", {"file a"}).sync_complete().commit();
+       },
+       "certificates of third", "no such listener"},
+      {"an upstream that trusts what is not there",
+       [](Script& s) {
+         pb::Frame frame = s.frame();
+         snapshot::write(model::Upstream{.key = "a",
+                                         .tls = model::UpstreamTls::verify,
+                                         .server_name = "a.test",
+                                         .ca = "system"},
+                         *frame.mutable_put_upstream());
+         s.add(frame).sync_complete().commit();
+       },
+       "upstream a", "unknown bundle: system"},
+      {"a policy that trusts what is not there",
+       [](Script& s) {
+         pb::Frame frame = s.frame();
+         snapshot::write(snapshot::sample_exposure(), *frame.mutable_put_exposure());
+         s.add(frame).bundle("system").sync_complete().commit();
+       },
+       "TLS of second", "unknown bundle: file ca.pem"},
+      {"a ticket key of a wrong size",
+       [](Script& s) {
+         pb::Frame frame = s.frame();
+         frame.mutable_put_ticket_keys()->add_keys("short");
+         s.add(frame);
+       },
+       "ticket keys", "wrong size"},
+  };
+  for (const Case& c : cases) check(c);
 }
 
 TEST(Receiver, RefusesAFeedThatIsNotItsOwn) {
   Script no_begin, other_exposure, other_version, no_epoch;
   no_begin.exposure();
   other_exposure.begin("internal-http");
-  other_version.begin(kExposure, 2);
+  other_version.begin(kExposure, 1);
   no_epoch.epoch = 0;
   no_epoch.begin();
   for (const Script& script : {no_begin, other_exposure, other_version, no_epoch}) {
@@ -310,6 +389,37 @@ TEST(Receiver, AnEndpointFlipSharesEveryHostAndAnEmptyBatchSharesAll) {
   ASSERT_TRUE(third);
   EXPECT_EQ(third->door, second->door);
   EXPECT_EQ(third->generation, 3u);
+}
+
+TEST(Receiver, ARenewedCertificateIsTheOnlyUnitWithANewPointer) {
+  Receiver receiver(kExposure);
+  receiver.connected();
+  Script script;
+  script.begin().exposure().upstream("a").endpoints("a", {}).host("one.test", "a");
+  script.certificate("file a").certificate("file b").bundle("system");
+  script.serves("main", {"file a", "file b"}).sync_complete().commit();
+  ASSERT_TRUE(receiver.receive(script.bytes));
+  const auto first = receiver.take_update();
+  ASSERT_TRUE(first);
+  script.bytes.clear();
+  script.certificate("file a", "another chain").certificate("file b").bundle("system").commit();
+  ASSERT_TRUE(receiver.receive(script.bytes));
+  const auto second = receiver.take_update();
+  ASSERT_TRUE(second);
+  const snapshot::Door& before = *first->door;
+  const snapshot::Door& after = *second->door;
+  EXPECT_EQ(before.certificates.at("file a")->chain, "chain") << "a state never changes";
+  EXPECT_EQ(after.certificates.at("file a")->chain, "another chain");
+  EXPECT_EQ(before.certificates.at("file b"), after.certificates.at("file b"));
+  EXPECT_EQ(before.bundles, after.bundles);
+  EXPECT_EQ(before.hosts, after.hosts);
+  script.bytes.clear();
+  script.serves("main", {}).drop_certificate("file a").drop_certificate("file b").commit();
+  ASSERT_TRUE(receiver.receive(script.bytes));
+  const auto third = receiver.take_update();
+  ASSERT_TRUE(third);
+  EXPECT_TRUE(third->door->served_certificates.empty());
+  EXPECT_TRUE(third->door->certificates.empty());
 }
 
 TEST(Receiver, NotesTheGenerationBeforeItLooksAtIt) {

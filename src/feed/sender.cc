@@ -12,7 +12,7 @@
 namespace bd::feed {
 namespace {
 
-constexpr std::uint32_t kProtocolVersion = 1;
+constexpr std::uint32_t kProtocolVersion = 2;
 constexpr std::size_t kAnswerMax = 64 << 10;  // A Nack with its texts.
 
 }  // namespace
@@ -95,6 +95,7 @@ void Sender::enqueue_batch() {
     enqueue(frame);
   }
   enqueue_units(what);
+  enqueue_tls(what);
   if (replay) {
     pb::Frame frame;
     frame.mutable_sync_complete();
@@ -135,6 +136,39 @@ void Sender::enqueue_units(const snapshot::Difference& what) {
   }
   for (const std::string& key : what.drop_upstreams) {
     snapshot::write(model::Upstream{key}, *frame.mutable_drop_upstream());
+    enqueue(frame);
+  }
+}
+
+/// Certificates that are gone go last: upstreams and listeners named them until here.
+void Sender::enqueue_tls(const snapshot::Difference& what) {
+  pb::Frame frame;
+  for (const std::string& name : what.put_certificates) {
+    snapshot::write(name, *target_->certificates.at(name), *frame.mutable_put_certificate());
+    enqueue(frame);
+  }
+  for (const std::string& listener : what.put_served) {
+    const auto found = target_->served_certificates.find(listener);
+    snapshot::write(
+        listener,
+        found == target_->served_certificates.end() ? std::vector<std::string>{} : found->second,
+        *frame.mutable_put_served_certificates());
+    enqueue(frame);
+  }
+  for (const std::string& name : what.put_bundles) {
+    snapshot::write(name, *target_->bundles.at(name), *frame.mutable_put_bundle());
+    enqueue(frame);
+  }
+  if (what.ticket_keys) {
+    snapshot::write(target_->ticket_keys, *frame.mutable_put_ticket_keys());
+    enqueue(frame);
+  }
+  for (const std::string& name : what.drop_certificates) {
+    frame.mutable_drop_certificate()->set_name(name);
+    enqueue(frame);
+  }
+  for (const std::string& name : what.drop_bundles) {
+    frame.mutable_drop_bundle()->set_name(name);
     enqueue(frame);
   }
 }

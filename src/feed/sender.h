@@ -61,6 +61,7 @@ class Sender {
   bool flush();
   void enqueue_batch();
   void enqueue_units(const snapshot::Difference& what);
+  void enqueue_tls(const snapshot::Difference& what);
   void enqueue_host(const snapshot::VirtualHostKey& key);
   [[nodiscard]] snapshot::Difference pending() const;
   bool enqueue(pb::Frame& frame);

@@ -99,6 +99,42 @@ TEST(Sender, ReplaysEverythingThenSendsOnlyWhatChanged) {
   expect_same(state, *feed.sender->acked_door());
 }
 
+TEST(Sender, ARenewedCertificateAndRotatedTicketKeysGoAlone) {
+  Feed feed;
+  snapshot::Door state = snapshot::sample_door();
+  feed.sender->update(std::make_shared<const snapshot::Door>(state), 5);
+  feed.turn();
+  ASSERT_EQ(feed.applied.size(), 1u);
+  expect_same(state, feed.served());
+  std::uint64_t sequence = feed.applied.back().sequence;
+
+  state.certificates["file a.crt"] = snapshot::certificate("renewed", "key");
+  feed.sender->update(std::make_shared<const snapshot::Door>(state), 6);
+  feed.turn();
+  expect_same(state, feed.served());
+  EXPECT_EQ(feed.applied.back().sequence, sequence + 2) << "certificate and commit";
+  sequence += 2;
+
+  state.ticket_keys.insert(state.ticket_keys.begin(), std::string(model::kTicketKeyBytes, 'm'));
+  feed.sender->update(std::make_shared<const snapshot::Door>(state), 7);
+  feed.turn();
+  expect_same(state, feed.served());
+  EXPECT_EQ(feed.applied.back().sequence, sequence + 2) << "ticket keys and commit";
+  sequence += 2;
+
+  // A listener and an upstream lose what they named, in the batch that drops it.
+  state.certificates.clear();
+  state.served_certificates.clear();
+  state.upstreams["shop/cart:http"].client_certificate.clear();
+  state.bundles.erase("system");
+  state.upstreams["shop/cart:http"].ca = "file ca.pem";
+  feed.sender->update(std::make_shared<const snapshot::Door>(state), 8);
+  feed.turn();
+  expect_same(state, feed.served());
+  EXPECT_EQ(feed.applied.back().sequence, sequence + 6);
+  EXPECT_EQ(feed.sender->acked_generation(), 8u);
+}
+
 TEST(Sender, AGenerationWithoutChangeIsAckedToo) {
   Feed feed;
   const auto state = std::make_shared<const snapshot::Door>(snapshot::sample_door());

@@ -133,10 +133,26 @@ Result<ChunkDecoder::Step> ChunkDecoder::next(std::string_view bytes) {
       const bool request = party_ == Party::downstream;
       return fail(request ? Error::Code::bad_request : Error::Code::bad_response, party_, wrong);
     }
+    // Behind the step: the empty line that ends the section is no part of it.
+    const bool in_trailer = state_ == State::trailer_name || state_ == State::trailer_value ||
+                            state_ == State::trailer_lf ||
+                            (state_ == State::trailer_start && bytes[out.consumed] == '\n' &&
+                             !trailers_.empty());
+    if (in_trailer) trailers_.push_back(bytes[out.consumed]);
     ++out.consumed;
   }
   out.done = done();
   return out;
+}
+
+void append_trailers(std::string_view section, http::Fields& out) {
+  while (!section.empty()) {
+    const std::string_view line = section.substr(0, section.find('\r'));
+    section.remove_prefix(std::min(section.size(), line.size() + 2));
+    const std::size_t colon = line.find(':');
+    const std::string_view name = line.substr(0, colon);
+    out.push_back({name, ascii::trim(line.substr(colon + 1)), http::field_name(name)});
+  }
 }
 
 std::size_t write_chunk_head(char* out, std::uint64_t size) noexcept {

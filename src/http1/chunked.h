@@ -3,9 +3,11 @@
 // out.
 
 #include <cstdint>
+#include <string>
 #include <string_view>
 
 #include "base/result.h"
+#include "http/field.h"
 
 namespace bd::http1 {
 
@@ -15,7 +17,8 @@ struct ChunkLimits {
 };
 
 /// Decodes one message. next() eats from the front of `bytes` and returns a run of data, a view
-/// into `bytes`. Chunk extensions and trailers are checked and dropped. Anything odd is an error of
+/// into `bytes`. Chunk extensions are checked and dropped; trailers are checked and kept as text:
+/// whether they go on is for others to decide. Anything odd is an error of
 /// `party` (bad_request or bad_response): bare LF, signs, spaces, more than 16 hex digits, more
 /// than 2^63-1 bytes, no CRLF after data, extensions that break the grammar, trailer lines that are
 /// no fields.
@@ -33,6 +36,8 @@ class ChunkDecoder {
   /// needed.
   [[nodiscard]] Result<Step> next(std::string_view bytes);
   [[nodiscard]] bool done() const noexcept { return state_ == State::done; }
+  /// Once done(): the trailer section's lines, each with its CRLF.
+  [[nodiscard]] std::string_view trailers() const noexcept { return trailers_; }
 
  private:
   enum class State : std::uint8_t {
@@ -72,7 +77,11 @@ class ChunkDecoder {
   std::uint32_t extension_bytes_ = 0;
   std::uint32_t trailer_bytes_ = 0;
   std::uint64_t left_ = 0;
+  std::string trailers_;
 };
+
+/// The fields of a trailer section that was checked; views into it.
+void append_trailers(std::string_view section, http::Fields& out);
 
 /// Writes `<hex>\r\n` for a chunk of `size` > 0 bytes into `out` (at least 18 bytes); returns its
 /// length. The data follows, then kChunkEnd; the message ends with kLastChunk.

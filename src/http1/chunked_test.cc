@@ -36,6 +36,27 @@ Decoded decode(std::string_view bytes, std::size_t piece, ChunkDecoder decoder) 
   return out;
 }
 
+TEST(ChunkDecoder, KeepsTheTrailerSectionAsText) {
+  constexpr std::string_view message = "1\r\nx\r\n0\r\nA: b\r\nC:\t d \r\nE:\r\n\r\nGET";
+  for (std::size_t piece = 1; piece <= message.size(); ++piece) {
+    ChunkDecoder decoder(Party::upstream);
+    std::size_t at = 0;
+    for (std::size_t end = 0; !decoder.done();) {
+      end = std::min(end + piece, message.size());
+      const auto step = decoder.next(message.substr(at, end - at));
+      ASSERT_TRUE(step);
+      at += step->consumed;
+    }
+    EXPECT_EQ(decoder.trailers(), "A: b\r\nC:\t d \r\nE:\r\n") << piece;
+    http::Fields fields;
+    append_trailers(decoder.trailers(), fields);
+    ASSERT_EQ(fields.size(), 3U);
+    EXPECT_EQ(fields[1].name, "C");
+    EXPECT_EQ(fields[1].value, "d");
+    EXPECT_EQ(fields[2].value, "");
+  }
+}
+
 TEST(ChunkDecoder, StopsAtTheEndOfTheMessage) {
   constexpr std::string_view message = "5;x\r\nhello\r\n2\r\n, \r\n3\r\nyou\r\n0\r\nX: y\r\n\r\n";
   const std::string bytes = std::string(message) + "GET / HTTP/1.1\r\n";

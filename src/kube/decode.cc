@@ -23,6 +23,8 @@ constexpr Kind kKinds[] = {
     {"Service", "v1", true, true},
     {"EndpointSlice", "discovery.k8s.io/v1", true, false},
     {"Namespace", "v1", false, true},
+    {"Secret", "v1", true, false},
+    {"ConfigMap", "v1", true, false},
 };
 
 const Kind* find_kind(std::string_view name) {
@@ -178,6 +180,8 @@ class Decoder {
   }
 
   void known_kind(const Field& at, Reader& reader, const Kind& kind, std::string_view api_version) {
+    if (kind.name == "Secret" && !is_wanted_secret(at)) return;
+    if (kind.name == "ConfigMap" && !is_wanted_config_map(at)) return;
     if (!check_identity(at, reader, kind)) return;
     bool whole = check_api_version(at, reader, kind, api_version);
     if (const std::size_t size = json_size(at.value()); size > model::kObjectBytesMax) {
@@ -191,6 +195,13 @@ class Decoder {
     if (kind.name == "IngressClass") return add<IngressClass>(at, reader, decode_ingress_class);
     if (kind.name == "Service") return add<Service>(at, reader, decode_service);
     if (kind.name == "EndpointSlice") return add<EndpointSlice>(at, reader, decode_endpoint_slice);
+    if (kind.name == "Secret") return add<Secret>(at, reader, decode_secret);
+    if (kind.name == "ConfigMap") {
+      add<ConfigMap>(at, reader, decode_config_map);
+      // The label may be there and no text, which is said now.
+      if (!meta(out_.objects.back()).labels.contains(kCaLabel)) out_.objects.pop_back();
+      return;
+    }
     add<Namespace>(at, reader, [](const Field&, Reader&, Namespace&) {});
   }
 

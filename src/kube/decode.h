@@ -21,6 +21,13 @@ void decode_ingress_class(const Field& root, Reader& reader, IngressClass& out);
 void decode_service(const Field& root, Reader& reader, Service& out);
 void decode_endpoint_slice(const Field& root, Reader& reader, EndpointSlice& out);
 
+/// False: a Secret or ConfigMap that is nobody's business here. It leaves no trace at all.
+[[nodiscard]] bool is_wanted_secret(const Field& root);
+[[nodiscard]] bool is_wanted_config_map(const Field& root);
+/// What can't be used is said in `problem`, and nothing is reported: only who names it needs it.
+void decode_secret(const Field& root, Reader& reader, Secret& out);
+void decode_config_map(const Field& root, Reader& reader, ConfigMap& out);
+
 /// A port number; nullopt if it is absent or, with a finding, no port.
 [[nodiscard]] std::optional<std::uint16_t> read_port(const Field& at, Reader& reader);
 

@@ -39,7 +39,7 @@ constexpr Case kCases[] = {
      "Service default/a\nNamespace /shop\nIngressClass /b.c\nEndpointSlice shop/a-1\n", ""},
     {"kinds that are not ours",
      "{apiVersion: apps/v1, kind: Deployment}\n---\n{kind: Secret}\n---\n"
-     "{apiVersion: v1, kind: ConfigMapList, items: [1]}\n",
+     "{apiVersion: v1, kind: PodList, items: [1]}\n",
      "", ""},
     {"kinds of ours in groups that are not",
      "{apiVersion: serving.knative.dev/v1, kind: Service, metadata: {name: A_B}}\n---\n"
@@ -180,9 +180,13 @@ spec:
   EXPECT_EQ(got.cluster_ip, "10.0.0.1");
   const std::vector<ServicePort> want = {
       {.name = "http", .port = 80, .target = "8080", .app_protocol = "http"},
-      {.name = "dns", .port = 53, .target = "dns", .protocol = "UDP"},
-      {.port = 84}};
+      {.name = "dns", .port = 53, .target = "dns", .protocol = "UDP", .index = 1},
+      {.port = 84, .index = 8}};
   EXPECT_EQ(got.ports, want);
+  EXPECT_FALSE(got.annotations_unreadable);
+  EXPECT_TRUE(only<Service>(decode_yaml("{apiVersion: v1, kind: Service, metadata: {name: a, "
+                                        "annotations: [x]}}"))
+                  .annotations_unreadable);
 
   const Service named =
       only<Service>(decode_yaml("{apiVersion: v1, kind: Service, metadata: {name: a}, spec: {type: "

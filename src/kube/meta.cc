@@ -16,7 +16,9 @@ constexpr std::string_view kOurPrefix = "blastdoor.io/";
 /// What translate judges by itself, with the exposures in view: a second finding would only repeat
 /// it.
 bool is_judged_later(const Meta& meta, std::string_view key) {
-  return meta.ref.kind == "Ingress" && (key == model::kExposeLabel || key.starts_with(kOurPrefix));
+  const bool is_ingress = meta.ref.kind == "Ingress";
+  if (key.starts_with(kOurPrefix)) return is_ingress || meta.ref.kind == "Service";
+  return is_ingress && key == model::kExposeLabel;
 }
 
 /// Annotations that somebody in this program reads.

@@ -6,6 +6,7 @@
 #include <compare>
 #include <cstdint>
 #include <map>
+#include <memory>
 #include <optional>
 #include <string>
 #include <variant>
@@ -13,6 +14,7 @@
 
 #include "base/address.h"
 #include "model/finding.h"
+#include "model/route.h"
 #include "model/selector.h"
 #include "text/value.h"
 
@@ -110,6 +112,7 @@ struct ServicePort {
   std::string target;  ///< targetPort as text; empty: same as port.
   std::string app_protocol;
   std::string protocol = "TCP";
+  std::size_t index = 0;  ///< In spec.ports as it is written: ports with mistakes are left out.
   bool operator==(const ServicePort&) const = default;
 };
 struct Service {
@@ -118,6 +121,8 @@ struct Service {
   std::string cluster_ip;
   std::string external_name;
   std::vector<ServicePort> ports;
+  /// metadata.annotations is no map: nobody knows what they ask for.
+  bool annotations_unreadable = false;
   bool operator==(const Service&) const = default;
 };
 
@@ -148,7 +153,32 @@ struct Namespace {
   bool operator==(const Namespace&) const = default;
 };
 
-using Object = std::variant<Ingress, IngressClass, Service, EndpointSlice, Namespace>;
+/// The type of the only Secrets that are read; of others not even the name is kept.
+inline constexpr std::string_view kTlsSecretType = "kubernetes.io/tls";
+/// ConfigMaps with this label, "true", hold CA certificates in the key ca.crt; no other is read.
+inline constexpr std::string_view kCaLabel = "blastdoor.io/ca";
+
+/// A Secret of type kubernetes.io/tls. Without annotations: tools keep copies of whole objects
+/// there. What `pair` holds must reach nobody but the doors that need it.
+struct Secret {
+  Meta meta;
+  std::shared_ptr<const model::Certificate> pair;  ///< Null if it can't be used.
+  std::string problem;  ///< Why `pair` is null: "its key tls.key is missing".
+  std::vector<std::string>
+      names;  ///< Hosts that the certificate is for: `shop.example.com`, `*.x`.
+  bool operator==(const Secret& other) const;
+};
+
+/// A ConfigMap with kCaLabel.
+struct ConfigMap {
+  Meta meta;
+  std::shared_ptr<const std::string> ca;  ///< PEM; null if it can't be used.
+  std::string problem;                    ///< Why it is null.
+  bool operator==(const ConfigMap& other) const;
+};
+
+using Object =
+    std::variant<Ingress, IngressClass, Service, EndpointSlice, Namespace, Secret, ConfigMap>;
 [[nodiscard]] const Meta& meta(const Object& object);
 
 /// One document of a manifest or one object of a watch. `v1 List` and *List kinds give several.
@@ -171,6 +201,8 @@ struct SourceObjects {
   std::vector<Service> services;
   std::vector<EndpointSlice> slices;
   std::vector<Namespace> namespaces;
+  std::vector<Secret> secrets;
+  std::vector<ConfigMap> config_maps;
   std::vector<model::Finding> findings;  ///< Of reading and decoding.
 };
 struct ObjectSet {

@@ -45,7 +45,7 @@ bool read_target(const Field& at, Reader& reader, std::string& out) {
   return port.has_value();
 }
 
-void decode_service_port(const Field& at, Reader& reader, Service& service) {
+void decode_service_port(const Field& at, std::size_t index, Reader& reader, Service& service) {
   if (reader.object(at) == nullptr) return;
   const Field number = at["port"];
   if (number.absent()) {
@@ -53,6 +53,7 @@ void decode_service_port(const Field& at, Reader& reader, Service& service) {
     return;
   }
   ServicePort out;
+  out.index = index;
   const std::optional<std::uint16_t> port = read_port(number, reader);
   const auto protocol = one_of(at["protocol"], reader, "TCP", {"TCP", "UDP", "SCTP"});
   const Field name_at = at["name"];
@@ -119,6 +120,10 @@ void decode_ingress_class(const Field& root, Reader& reader, IngressClass& out) 
 }
 
 void decode_service(const Field& root, Reader& reader, Service& out) {
+  const Field metadata = root["metadata"];
+  const Field annotations = metadata["annotations"];
+  out.annotations_unreadable =
+      !annotations.absent() && !annotations.value().is(Value::Kind::object);
   const Field spec = root["spec"];
   if (reader.object(spec) == nullptr) return;
   const auto type = one_of(spec["type"], reader, "ClusterIP",
@@ -129,7 +134,7 @@ void decode_service(const Field& root, Reader& reader, Service& out) {
   const Field ports = spec["ports"];
   const Value::Array* items = reader.array(ports);
   for (std::size_t i = 0; items != nullptr && i < items->size(); ++i) {
-    decode_service_port(ports[i], reader, out);
+    decode_service_port(ports[i], i, reader, out);
   }
 }
 

@@ -9,6 +9,7 @@
 #include <map>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "base/address.h"
@@ -35,19 +36,47 @@ enum class TlsMode : std::uint8_t { off, self_signed, files, secrets };
 enum class TlsVersion : std::uint8_t { tls12, tls13 };
 enum class ClientCertificate : std::uint8_t { none, optional, required };
 
+[[nodiscard]] constexpr std::string_view name(TlsMode mode) {
+  constexpr std::string_view kNames[] = {"off", "self-signed", "files", "secrets"};
+  return kNames[static_cast<std::size_t>(mode)];
+}
+[[nodiscard]] constexpr std::string_view name(TlsVersion version) {
+  return version == TlsVersion::tls12 ? "1.2" : "1.3";
+}
+[[nodiscard]] constexpr std::string_view name(ClientCertificate client) {
+  constexpr std::string_view kNames[] = {"none", "optional", "required"};
+  return kNames[static_cast<std::size_t>(client)];
+}
+
 /// What TLS asks of a client, for a whole listener or for one host.
 struct TlsPolicy {
   TlsVersion min_version = TlsVersion::tls12;
   ClientCertificate client = ClientCertificate::none;
-  std::string client_ca;  ///< Key of a bundle in snapshot::Door::bundles; empty if `client` is none.
+  std::string
+      client_ca;  ///< Key of a bundle in snapshot::Door::bundles; empty if `client` is none.
   bool operator==(const TlsPolicy&) const = default;
 };
+
+/// The files of a certificate chain and its private key. For the controller alone, which reads and
+/// watches them: doors get what is in them.
+struct CertificateFiles {
+  std::string certificate;
+  std::string key;
+  auto operator<=>(const CertificateFiles&) const = default;
+};
+
+/// Names of what comes from a file: "file NAME", of a certificate's chain or of a CA bundle.
+inline constexpr std::string_view kFileUnit = "file ";
+[[nodiscard]] inline std::string file_unit(std::string_view file) {
+  return std::string(kFileUnit).append(file);
+}
 
 struct Tls {
   TlsMode mode = TlsMode::off;
   TlsPolicy policy;
   /// By host, exact or `*.example.com`: what differs from `policy`.
   std::map<std::string, TlsPolicy> hosts;
+  std::vector<CertificateFiles> files;  ///< Mode `files`; the first is for unknown names.
   bool operator==(const Tls&) const = default;
 };
 
@@ -92,6 +121,9 @@ struct Exposure {
   std::vector<std::string> ingress_classes;
   Allow allow;
   HostOwnership hosts = HostOwnership::shared;  ///< Default: owned on side external.
+  /// The Secrets that selected Ingresses name may be read (key `secrets: referenced`). Implied by a
+  /// listener whose certificates are Secrets; false: no Secret is ever asked for (invariant 11).
+  bool referenced_secrets = false;
   /// Redirect twin: set on an http exposure; the name of the https exposure of the same side whose
   /// hosts and paths are answered with 308 here.
   std::optional<std::string> redirect_twin;

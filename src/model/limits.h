@@ -47,8 +47,16 @@ inline constexpr std::size_t kChunkExtensionMax = 256_B;     // Per message; ign
 inline constexpr std::size_t kTrailerMax = 8_KiB;            // Trailer section, dropped.
 inline constexpr std::uint32_t kForwardedForMax = 30;        // Addresses; an ALB answers 463 above it.
 inline constexpr std::size_t kForwardedForBytesMax = 1_KiB;  // The same bound in bytes.
+inline constexpr std::uint32_t kResponseFieldsMax = 1000;    // Of one response head; its bytes are what is bounded.
 inline constexpr std::uint32_t kInterimResponsesMax = 16;    // 1xx before a final response.
+inline constexpr std::uint32_t kStreamsMax = 100;            // Per HTTP/2 connection: RFC 9113 §6.5.2 asks for at least that.
+inline constexpr std::size_t kStreamWindow = 64_KiB;         // Of a body that its upstream does not take: held per stream.
+inline constexpr std::size_t kStreamOutboundMax = 64_KiB;    // Of a body that an HTTP/2 peer does not take: held per stream.
 inline constexpr std::uint32_t kIdlePerEndpointMax = 64;     // Pooled idle connections per endpoint and worker.
+inline constexpr milliseconds kSharedIdle = 60s;             // A pooled HTTP/2 connection without a stream.
+inline constexpr milliseconds kPlainMemory = 60s;            // `prefer`: how long an endpoint without TLS is not asked again.
+inline constexpr milliseconds kTunnelIdle = 300s;            // A WebSocket that is silent both ways; its ends send pings far more often.
+inline constexpr milliseconds kTunnelLinger = 5s;            // After one end of a WebSocket is done: the other's last words.
 inline constexpr std::uint32_t kWorkersMax = 4;              // Per door; there are four doors on a node.
 inline constexpr std::uint32_t kListenersPerDoorMax = 16;    // The supervisor's tables have a fixed size.
 inline constexpr std::uint32_t kDoorsMax = 32;               // The same tables.
@@ -68,10 +76,20 @@ inline constexpr std::uint32_t kRulesPerObjectMax = 10000;   // host+path pairs 
 inline constexpr std::uint32_t kFindingsPerObjectMax = 100;  // One broken object must not fill the list.
 inline constexpr std::uint32_t kListDepthMax = 4;            // `v1 List` inside `v1 List`; tools write one.
 inline constexpr std::uint32_t kEndpointsPerUpstreamMax = 10000;  // One list stays far below a feed frame.
+inline constexpr std::size_t kCertificateChainMax = 64_KiB;  // Leaf and intermediates; ten of them are 20 KiB.
+inline constexpr std::size_t kCertificateKeyMax = 16_KiB;    // RSA of 16384 bits is 13 KiB as PEM.
+inline constexpr std::size_t kCaBundleMax = 512_KiB;         // Twice what Debian's system bundle has.
+inline constexpr std::uint32_t kCertificatesPerDoorMax = 20'000;  // With the key, 4 KiB each: 80 MiB of the snapshot.
+inline constexpr std::size_t kCertificateNameMax = 512_B;    // A served list of all names fits a feed frame.
+inline constexpr std::uint32_t kTlsHostsMax = 1000;          // Hosts of a listener with a TLS policy of their own.
+inline constexpr std::size_t kTicketKeyBytes = 80_B;         // 16 name, 32 AES-256, 32 HMAC.
+inline constexpr std::uint32_t kTicketKeysMax = 3;           // The one that encrypts and two before it.
+inline constexpr milliseconds kTicketKeyRotation = 43'200s;  // 12 h; with two old keys a session resumes for a day.
 inline constexpr std::uint32_t kCrashesToQuarantine = 5;     // Within one minute: the snapshot is put aside.
 
 static_assert(Limits{}.request_line_max <= Limits{}.request_head_max);
 static_assert(Limits{}.response_head_max <= 32_KiB, "an ALB refuses more");
+static_assert(kCertificatesPerDoorMax * (kCertificateNameMax + 4) < kFeedFrameMax);
 static_assert(Timeouts{}.idle > 60s && Timeouts{}.response_head < 60s, "an ALB's idle timeout is 60 s");
 static_assert(Timeouts{}.upstream_idle < 5s, "Node.js closes after 5 s");
 

@@ -86,7 +86,8 @@ struct Endpoint {
 };
 
 /// How a door encrypts towards an upstream. `prefer`: TLS if the endpoint speaks it, unverified.
-/// `require`: TLS, unverified. `verify`: TLS, the certificate checked against `ca` and `server_name`.
+/// `require`: TLS, unverified. `verify`: TLS, the certificate checked against `ca` and
+/// `server_name`.
 enum class UpstreamTls : std::uint8_t { off, prefer, require, verify };
 /// `h2`: HTTP/2, by ALPN over TLS, by prior knowledge without (h2c).
 enum class UpstreamProtocol : std::uint8_t { http1, h2 };

@@ -83,7 +83,66 @@ int Stream::connect_error() noexcept {
   return error;
 }
 
-IoResult Stream::read(std::span<char> into) noexcept {
+namespace {
+
+IoResult from_tls(tls::Session::Moved moved) noexcept {
+  switch (moved.status) {
+    case tls::Session::Status::ok:
+      return {Io::ok, moved.bytes};
+    case tls::Session::Status::again:
+      return {Io::again, 0};
+    case tls::Session::Status::end:
+      return {Io::end, 0};
+    case tls::Session::Status::error:
+      break;
+  }
+  return {Io::error, 0};
+}
+
+tls::Wire::Moved to_tls(IoResult moved) noexcept {
+  switch (moved.status) {
+    case Io::ok:
+      return {tls::Wire::Status::ok, moved.bytes};
+    case Io::again:
+      return {tls::Wire::Status::again, 0};
+    case Io::end:
+      return {tls::Wire::Status::end, 0};
+    case Io::error:
+      break;
+  }
+  return {tls::Wire::Status::error, 0};
+}
+
+}  // namespace
+
+IoResult Stream::read(std::span<char> into) {
+  return tls_ ? from_tls(tls_->read(into)) : read_plain(into);
+}
+
+IoResult Stream::write(std::span<const iovec> from) {
+  return tls_ ? from_tls(tls_->write(from)) : write_plain(from);
+}
+
+IoResult Stream::peek(std::span<char> into) noexcept {
+  const ssize_t got = ::recv(fd_.get(), into.data(), into.size(), MSG_PEEK);
+  if (got > 0) return {Io::ok, static_cast<std::size_t>(got)};
+  if (got == 0) return {Io::end, 0};
+  return {errno == EAGAIN || errno == EINTR ? Io::again : Io::error, 0};
+}
+
+tls::Wire::Moved Stream::receive(std::span<char> into) {
+  // A short read said that there is no more: the next event says when there is.
+  if (!handle_.readable) return {Status::again, 0};
+  return to_tls(read_plain(into));
+}
+
+tls::Wire::Moved Stream::send(std::string_view from) {
+  if (!handle_.writable) return {Status::again, 0};
+  const iovec part{const_cast<char*>(from.data()), from.size()};
+  return to_tls(write_plain({&part, 1}));
+}
+
+IoResult Stream::read_plain(std::span<char> into) noexcept {
   const ssize_t got = ::recv(fd_.get(), into.data(), into.size(), 0);
   if (got > 0) {
     const auto bytes = static_cast<std::size_t>(got);
@@ -98,7 +157,7 @@ IoResult Stream::read(std::span<char> into) noexcept {
   return {Io::error, 0};
 }
 
-IoResult Stream::write(std::span<const iovec> from) noexcept {
+IoResult Stream::write_plain(std::span<const iovec> from) noexcept {
   msghdr message{};
   message.msg_iov = const_cast<iovec*>(from.data());
   message.msg_iovlen = from.size();
@@ -117,6 +176,8 @@ IoResult Stream::write(std::span<const iovec> from) noexcept {
 }
 
 void Stream::close() noexcept {
+  if (tls_ && fd_ && !handle_.broken) tls_->close();
+  tls_.reset();
   handle_.abandon();
   fd_.reset();
 }
@@ -126,10 +187,12 @@ void Stream::reset() noexcept {
     const linger now{1, 0};
     setsockopt(fd_.get(), SOL_SOCKET, SO_LINGER, &now, sizeof now);
   }
+  tls_.reset();  // No farewell: the peer must not take what it has for all there was.
   close();
 }
 
 void Stream::shutdown_write() noexcept {
+  if (tls_) tls_->close();
   ::shutdown(fd_.get(), SHUT_WR);
 }
 

@@ -2,65 +2,27 @@
 
 #include <utility>
 
-#include "proxy/respond.h"
+#include "proxy/tls_facts.h"
+#include "websocket/handshake.h"
 
 namespace bd::proxy {
 
 using decide::Cause;
 using rt::Waiter;
 using telemetry::Counter;
+using Body = decide::BodyFraming::Kind;
 
-namespace {
-
-Cause cause_of(const Error& error) {
-  switch (error.code) {
-    case Error::Code::uri_too_long:
-      return Cause::uri_too_long;
-    case Error::Code::head_too_large:
-      return Cause::head_too_large;
-    case Error::Code::unsupported:
-      return Cause::unsupported;
-    case Error::Code::version:
-      return Cause::version;
-    case Error::Code::expectation:
-      return Cause::expectation;
-    case Error::Code::response_too_large:
-      return Cause::response_too_large;
-    case Error::Code::bad_response:
-      return Cause::bad_response;
-    default:
-      return error.party == Party::upstream ? Cause::bad_response : Cause::bad_request;
-  }
-}
-
-http1::HeadLimits head_limits(const model::Limits& limits) {
-  return {limits.request_line_max, limits.request_head_max, limits.request_fields_max};
-}
-
-bool wants_body(const http1::RequestHead& head) {
-  return head.body.kind != http1::Framing::Kind::none;
-}
-
-}  // namespace
-
-Exchange::Exchange(Session& session)
-    : session_(session),
-      worker_(session.worker),
-      client_(session.client),
-      listener_(session.listener()),
-      timeouts_(listener_->facts.timeouts),
-      response_head_max_(listener_->facts.limits.response_head_max),
+Exchange::Exchange(Client& client)
+    : client_(client),
+      worker_(client.worker),
+      timeouts_(client.listener->facts.timeouts),
+      response_head_max_(client.listener->facts.limits.response_head_max),
       started_(worker_.reactor().now()),
-      request_pump_(client_, session.in, Party::downstream),
-      from_upstream_(worker_.blocks()),
       last_progress_(started_) {
-  request_.fields = worker_.take_fields();
   telemetry::WorkerStats::bump(worker_.stats().active_requests, 1);
 }
 
 Exchange::~Exchange() {
-  worker_.give_back(std::move(request_.fields));
-  if (response_parser_) worker_.give_back(std::move(response_.fields));
   telemetry::WorkerStats::bump(worker_.stats().active_requests, -1);
 }
 
@@ -71,24 +33,32 @@ void Exchange::count_status(int status) {
   worker_.stats().observe_duration(static_cast<std::uint64_t>(spent.count()));
 }
 
+rt::Task<Outcome> Exchange::refuse(Cause cause) {
+  method_ = client_.head().method;  // As far as it was understood: a HEAD gets no body.
+  const Outcome outcome = co_await answer(cause);
+  co_return outcome;
+}
+
+decide::Request Exchange::request() const {
+  const RequestHead& head = client_.head();
+  return {head.method, head.target, head.host, head.fields, client_.peer, {}, client_certificate_};
+}
+
 rt::Task<Outcome> Exchange::run() {
-  const Cause head = co_await read_head();
-  if (head == Cause::client_timeout && session_.in.empty()) co_return Outcome::close;
-  if (head != Cause::none) {
-    // The end of this message is in doubt: nothing after it may be read as a request.
-    client_persists_ = false;
-    const Outcome outcome = co_await answer(head);
-    co_return outcome;
-  }
   count(Counter::requests);
-  const decide::Request request{request_.method,  request_.target, request_.host,
-                                &request_.fields, session_.peer,   {}};
-  decision_ = decide::decide(*listener_, request, worker_.state());
+  const RequestHead& head = client_.head();
+  method_ = head.method;
+  body_ = head.body;
+  expects_continue_ = head.expect_continue;
+  wants_websocket_ = head.wants_websocket;
+  is_idempotent_ = http::is_idempotent(method_);
+  if (client_.tls != nullptr) client_certificate_ = describe_client(*client_.tls);
+  decision_ = decide::decide(*client_.listener, request(), worker_.state());
   id_ = decide::RequestId::make(worker_.random(), worker_.random());
   if (decision_.forwarded_for_ignored) count(Counter::forwarded_for_ignored);
   if (decision_.forwarded_proto_mismatch) count(Counter::forwarded_proto_mismatch);
+  if (is_misdirected()) decision_.cause = Cause::misdirected;
   if (decision_.cause != Cause::none) {
-    session_.in.consume(head_size_);
     const Outcome outcome = co_await answer(decision_.cause);
     co_return outcome;
   }
@@ -96,57 +66,19 @@ rt::Task<Outcome> Exchange::run() {
   co_return outcome;
 }
 
-/// Reads until the head is complete. Cause::none: request_ holds it, and its bytes stay in
-/// session_.in.
-rt::Task<Cause> Exchange::read_head() {
-  const model::Limits& limits = listener_->facts.limits;
-  http1::RequestParser parser(head_limits(limits));
-  const rt::Instant deadline = now() + timeouts_.request_head;
-  for (;;) {
-    const auto size = parser.parse(session_.in.bytes(), request_);
-    if (!size) co_return cause_of(size.error());
-    if (*size) {
-      head_size_ = **size;
-      client_persists_ = request_.keep_alive;
-      client_is_http10_ = request_.minor_version == 0;
-      is_head_ = request_.method == http::Method::head;
-      is_idempotent_ = http::is_idempotent(request_.method);
-      co_return Cause::none;
-    }
-    // One byte of room above the limit lets the parser see that it is passed.
-    const std::span<char> room = session_.in.room(limits.request_head_max + 1);
-    if (room.empty()) co_return Cause::head_too_large;
-    if (!client_.handle().readable) {
-      const Waiter::Woken woken = co_await session_.waiter.wait(deadline);
-      if (woken == Waiter::Woken::deadline) co_return Cause::client_timeout;
-      continue;
-    }
-    const net::IoResult got = client_.read(room);
-    if (got.status == net::Io::ok) {
-      session_.in.filled(got.bytes);
-      count(Counter::request_bytes, got.bytes);
-    } else if (got.status != net::Io::again) {
-      session_.in.clear();
-      co_return Cause::client_timeout;  // Half a head and a close: nobody is there to be told.
-    }
+/// RFC 9110 §7.4, §15.5.20. A client without SNI, and a balancer that puts many hosts on one
+/// connection, named no host when the session was negotiated: they are held to nothing but a host's
+/// own demand for a client certificate.
+bool Exchange::is_misdirected() const {
+  if (client_.tls == nullptr || decision_.authority.host.empty()) return false;
+  if (decision_.cause == Cause::healthy || decision_.cause == Cause::draining) return false;
+  const std::string& host = decision_.authority.host;
+  const bool named = !client_.tls->server_name().empty() && !decision_.peer_trusted;
+  if (!client_.tls->satisfies(host)) {
+    return named || tls_policy(client_.listener->facts.tls, host).client ==
+                        model::ClientCertificate::required;
   }
-}
-
-rt::Task<bool> Exchange::write_all(std::string_view bytes) {
-  const rt::Instant deadline = now() + timeouts_.body_idle;
-  while (!bytes.empty()) {
-    const iovec part{const_cast<char*>(bytes.data()), bytes.size()};
-    const net::IoResult put = client_.write({&part, 1});
-    if (put.status == net::Io::ok) {
-      bytes.remove_prefix(put.bytes);
-      count(Counter::response_bytes, put.bytes);
-      continue;
-    }
-    if (put.status != net::Io::again) co_return false;
-    const Waiter::Woken woken = co_await session_.waiter.wait(deadline);
-    if (woken == Waiter::Woken::deadline) co_return false;
-  }
-  co_return true;
+  return named && !client_.tls->covers(host);
 }
 
 namespace {
@@ -181,6 +113,10 @@ Counter counter_of(Cause cause) {
     case Cause::bad_response:
     case Cause::response_too_large:
       return Counter::upstream_bad_responses;
+    case Cause::upstream_tls_failed:
+      return Counter::upstream_tls_failures;
+    case Cause::misdirected:
+      return Counter::tls_misdirected;
     case Cause::uri_too_long:
     case Cause::head_too_large:
       return Counter::head_too_large;
@@ -191,75 +127,71 @@ Counter counter_of(Cause cause) {
 
 }  // namespace
 
-/// Our own response. The head of the request was consumed; its body, if any, was not.
 rt::Task<Outcome> Exchange::answer(Cause cause) {
-  const bool body_is_left = wants_body(request_) && !request_pump_.body_read();
-  const bool dangerous = cause == Cause::bad_target || cause == Cause::bad_host;
   OwnAnswer own;
   own.cause = cause;
   own.location = decision_.location;
   own.finding = decision_.refused_cause;
   const bool has_id = decision_.cause != Cause::none || !decision_.upstream.empty();
   if (has_id && cause != Cause::healthy) own.id = &id_;
-  own.head_only = is_head_;
-  own.close = !client_persists_ || body_is_left || dangerous || worker_.closing();
-  own.http10_client = client_is_http10_;
+  own.head_only = method_ == http::Method::head;
   count(counter_of(cause));
-  // An interim response that stands half written is finished first.
-  const std::string response = std::exchange(interim_left_, {}) + respond(own);
   count_status(decide::info(cause).status);
-  const bool written = co_await write_all(response);
-  if (!written) co_return Outcome::reset;
-  co_return own.close ? Outcome::linger : Outcome::keep;
+  const Outcome outcome = co_await client_.answer(std::move(own));
+  co_return outcome;
 }
 
 void Exchange::prepare_upstream_head() {
-  decide::BodyFraming framing;
-  Pump::Out out = Pump::Out::none;
-  if (request_.body.kind == http1::Framing::Kind::length) {
-    framing = {decide::BodyFraming::Kind::length, request_.body.length};
-    out = Pump::Out::raw;
-  } else if (request_.body.kind == http1::Framing::Kind::chunked) {
-    framing = {decide::BodyFraming::Kind::chunked, 0};
-    out = Pump::Out::chunked;
-  } else if (request_.has_content_length) {
-    framing = {decide::BodyFraming::Kind::length, 0};
+  const RequestHead& head = client_.head();
+  const decide::Request asked = request();
+  decide::RequestRewrite rewrite{*client_.listener, asked, head.method_text, decision_, id_, body_};
+  if (body_.kind == Body::none && head.has_content_length) rewrite.framing = {Body::length, 0};
+  if (wants_websocket_) {
+    const auto upgrade = websocket::parse_upgrade(*head.fields);
+    if (upgrade) websocket_key_ = upgrade->key;
+    if (!upgrade) {
+      websocket_key_ = websocket::make_key(worker_.random(), worker_.random());
+      rewrite.websocket_key = websocket_key_;
+    }
+    rewrite.websocket = true;
   }
-  std::string head;
-  head.reserve(head_size_ + 512);
-  const decide::Request request{request_.method,  request_.target, request_.host,
-                                &request_.fields, session_.peer,   {}};
-  decide::append_request_head(head, *listener_, request, request_.method_text, decision_, framing,
-                              id_);
-  session_.in.consume(head_size_);  // Views into the request's head end here.
-  request_.fields.clear();
-  request_pump_.start(std::move(head), request_.body, out,
-                      listener_->facts.limits.request_body_max);
+  if (is_h2_) {
+    decide::append_request_fields(upstream_fields_, rewrite);
+  } else {
+    upstream_head_.reserve(1024);
+    decide::append_request_head(upstream_head_, rewrite);
+  }
+  client_.release_head();
 }
 
 rt::Task<Outcome> Exchange::forward() {
-  const std::uint64_t body_max = listener_->facts.limits.request_body_max;
-  const bool too_large = body_max != 0 && request_.body.kind == http1::Framing::Kind::length &&
-                         request_.body.length > body_max;
-  prepare_upstream_head();
-  if (too_large) {
+  const std::uint64_t body_max = client_.listener->facts.limits.request_body_max;
+  if (body_max != 0 && body_.kind == Body::length && body_.length > body_max) {
     const Outcome outcome = co_await answer(Cause::body_too_large);
     co_return outcome;
   }
+  const upstream::Upstream* upstream = worker_.upstreams().find(decision_.upstream);
+  is_h2_ = upstream != nullptr && upstream->profile().is_h2();
+  if (is_h2_ && wants_websocket_) {
+    const Outcome outcome = co_await answer(Cause::unsupported);
+    co_return outcome;
+  }
+  const std::string key(decision_.upstream);
+  prepare_upstream_head();
   std::shared_ptr<upstream::Endpoint> endpoint;
   for (int tries = 0;; ++tries) {
-    const upstream::Upstream* upstream = worker_.upstreams().find(decision_.upstream);
+    upstream = worker_.upstreams().find(key);
     endpoint = upstream == nullptr ? nullptr : upstream->pick(worker_.random(), endpoint.get());
-    if (endpoint == nullptr) {
+    if (endpoint == nullptr || endpoint->profile().is_h2() != is_h2_) {
       const Outcome outcome = co_await answer(Cause::no_endpoints);
       co_return outcome;
     }
     endpoint->begin();
     // A second try takes no pooled connection: the application may have closed them all.
     const Use use = tries == 0 ? Use::pool : Use::fresh;
-    const Attempt result = co_await attempt(*endpoint, use);
+    const Attempt result = co_await attempt(endpoint, use);
     endpoint->end();
-    connection_.reset();
+    end_lease();
     if (result.kind == Attempt::Kind::finished) co_return result.outcome;
     if (result.kind == Attempt::Kind::again && tries == 0) {
       count(Counter::retries);
@@ -269,48 +201,6 @@ rt::Task<Outcome> Exchange::forward() {
     const Outcome outcome = co_await answer(result.cause);
     co_return outcome;
   }
-}
-
-rt::Task<Exchange::Attempt> Exchange::attempt(upstream::Endpoint& endpoint, Use use) {
-  // A request that can be sent twice needs no look at the pooled connection first: a stale one
-  // costs a retry.
-  const bool can_repeat = is_idempotent_ && !request_pump_.has_body();
-  using Check = upstream::Endpoint::Check;
-  if (use == Use::pool) connection_ = endpoint.take_idle(can_repeat ? Check::events : Check::probe);
-  if (connection_ == nullptr) {
-    const Cause failed = co_await connect(endpoint);
-    if (failed != Cause::none) {
-      const auto kind =
-          failed == Cause::connect_failed ? Attempt::Kind::again : Attempt::Kind::failed;
-      co_return Attempt{kind, failed, Outcome::close};
-    }
-  } else {
-    count(Counter::upstream_reused);
-  }
-  connection_->stream.handle().set_sink(&session_.waiter);
-  const Attempt result = co_await relay(endpoint);
-  co_return result;
-}
-
-rt::Task<Cause> Exchange::connect(upstream::Endpoint& endpoint) {
-  if (worker_.upstreams().policy().is_denied(endpoint.address())) {
-    count(Counter::denied_endpoints);
-    co_return Cause::no_endpoints;
-  }
-  count(Counter::upstream_connects);
-  connection_ = std::make_unique<upstream::Connection>(endpoint);
-  net::Stream& stream = connection_->stream;
-  if (!stream.connect(worker_.reactor(), endpoint.address())) co_return Cause::connect_failed;
-  stream.handle().set_sink(&session_.waiter);
-  const rt::Instant deadline = now() + timeouts_.connect;
-  for (;;) {
-    const int error = stream.connect_error();
-    if (error == 0) break;
-    if (error != EINPROGRESS) co_return Cause::connect_failed;
-    const Waiter::Woken woken = co_await session_.waiter.wait(deadline);
-    if (woken == Waiter::Woken::deadline) co_return Cause::connect_failed;
-  }
-  co_return Cause::none;
 }
 
 }  // namespace bd::proxy

@@ -1,6 +1,6 @@
 #pragma once
-// One request and its response. Every early exit is a Cause, and respond.cc alone turns one into a
-// response.
+// One request and its response, whatever protocols the two sides speak. Every early exit is a
+// Cause, and respond.cc alone turns one into a response.
 
 #include <memory>
 #include <optional>
@@ -8,25 +8,25 @@
 
 #include "decide/decide.h"
 #include "decide/rewrite.h"
-#include "http1/head.h"
-#include "proxy/pump.h"
-#include "proxy/session.h"
+#include "proxy/client.h"
+#include "proxy/h1_lease.h"
+#include "proxy/h2_lease.h"
 #include "rt/task.h"
 #include "upstream/upstream.h"
 
 namespace bd::proxy {
 
-/// What becomes of the client's connection.
-enum class Outcome : std::uint8_t { keep, linger, close, reset };
-
 class Exchange {
  public:
-  explicit Exchange(Session& session);
+  explicit Exchange(Client& client);
   ~Exchange();
   Exchange(const Exchange&) = delete;
   Exchange& operator=(const Exchange&) = delete;
 
+  /// The head was read.
   rt::Task<Outcome> run();
+  /// It could not be.
+  rt::Task<Outcome> refuse(decide::Cause cause);
 
  private:
   using Cause = decide::Cause;
@@ -37,60 +37,63 @@ class Exchange {
     Outcome outcome = Outcome::close;
   };
 
-  rt::Task<Cause> read_head();
   rt::Task<Outcome> answer(Cause cause);
   rt::Task<Outcome> forward();
   enum class Use : std::uint8_t { pool, fresh };
-  rt::Task<Attempt> attempt(upstream::Endpoint& endpoint, Use use);
-  rt::Task<Cause> connect(upstream::Endpoint& endpoint);
-  rt::Task<Attempt> relay(upstream::Endpoint& endpoint);
-  rt::Task<bool> write_all(std::string_view bytes);
+  rt::Task<Attempt> attempt(const std::shared_ptr<upstream::Endpoint>& endpoint, Use use);
+  rt::Task<Cause> lease_h1(const std::shared_ptr<upstream::Endpoint>& endpoint, Use use);
+  rt::Task<Cause> lease_h2(const std::shared_ptr<upstream::Endpoint>& endpoint);
+  rt::Task<Cause> share(upstream::Endpoint& endpoint, std::shared_ptr<upstream::Shared>& out);
+  void end_lease();
+  [[nodiscard]] bool is_misdirected() const;
+  rt::Task<Attempt> relay();
+  rt::Task<Attempt> tunnel();
 
   std::optional<Attempt> step_request(bool& moved);
   std::optional<Attempt> step_response_head(bool& moved);
   std::optional<Attempt> step_response_body(bool& moved);
   void start_response();
-  std::optional<Attempt> upstream_lost();
-  Attempt finish_response(upstream::Endpoint& endpoint);
+  [[nodiscard]] bool start_tunnel();
+  Attempt upstream_lost();
+  Attempt finish_response();
   Attempt fail_attempt(Cause cause);
   Attempt timed_out();
   [[nodiscard]] rt::Instant deadline() const;
   void forward_interim();
   void prepare_upstream_head();
+  [[nodiscard]] decide::Request request() const;
 
   [[nodiscard]] rt::Instant now() const { return worker_.reactor().now(); }
   void count(telemetry::Counter counter, std::uint64_t n = 1) { worker_.stats().add(counter, n); }
   void count_status(int status);
 
-  Session& session_;
+  Client& client_;
   Worker& worker_;
-  net::Stream& client_;
-  std::shared_ptr<const decide::Listener> listener_;  // Pinned until the response's head.
   model::Timeouts timeouts_;
   std::size_t response_head_max_;
   rt::Instant started_;
 
-  http1::RequestHead request_;
-  std::size_t head_size_ = 0;
   decide::Decision decision_;
   decide::RequestId id_;
+  http::Method method_ = http::Method::other;
+  decide::BodyFraming body_;  // Of the request.
+  bool expects_continue_ = false;
+  bool is_idempotent_ = false;
+  bool wants_websocket_ = false;
+  bool is_h2_ = false;  // The upstream speaks HTTP/2.
+  std::string client_certificate_;
+  std::string websocket_key_;
+  std::string upstream_head_;        // Over HTTP/1.
+  http::FieldList upstream_fields_;  // Over HTTP/2.
 
-  std::unique_ptr<upstream::Connection> connection_;
-  Pump request_pump_;
-  Buffer from_upstream_;
-  std::optional<http1::ResponseParser> response_parser_;
-  std::optional<Pump> response_pump_;
-  http1::ResponseHead response_;
+  std::optional<H1Lease> h1_lease_;  // One of the two, or none;
+  std::optional<H2Lease> h2_lease_;
+  Lease* lease_ = nullptr;         // this one.
+  Sink* response_sink_ = nullptr;  // The response has begun.
+  bool is_tunnel_ = false;
   rt::Instant last_progress_;
   rt::Instant answer_awaited_since_;  // The request was sent then, or an interim response came.
-  bool client_persists_ = false;      // As far as the request says.
-  bool client_is_http10_ = false;
-  bool is_head_ = false;
-  bool is_idempotent_ = false;
-  bool response_reusable_ = false;  // The upstream's connection survives this response.
-  bool closing_ = false;            // `Connection: close` was announced.
   std::uint32_t interim_count_ = 0;
-  std::string interim_left_;  // Of an interim response that the client was too slow to take.
 };
 
 }  // namespace bd::proxy

@@ -31,29 +31,82 @@ std::string body_of(const OwnAnswer& answer, const decide::CauseInfo& cause) {
   return out;
 }
 
+/// grpc-status for what HTTP would say with `status`: the codes of gRPC's own table for proxies
+/// (grpc/doc/http-grpc-status-mapping.md), but for time-outs, which have a code of their own.
+int grpc_status(Cause cause, int status) {
+  constexpr int ok = 0, deadline_exceeded = 4, permission_denied = 7, resource_exhausted = 8,
+                unimplemented = 12, internal = 13, unavailable = 14;
+  if (cause == Cause::healthy) return ok;
+  switch (status) {
+    case 403:
+      return permission_denied;
+    case 404:
+    case 405:
+      return unimplemented;
+    case 413:
+    case 431:
+      return resource_exhausted;
+    case 504:
+      return deadline_exceeded;
+    case 421:
+    case 502:
+    case 503:
+      return unavailable;
+    default:
+      return internal;
+  }
+}
+
 }  // namespace
 
-std::string respond(const OwnAnswer& answer) {
+bool is_grpc(const http::Fields& fields) {
+  const http::Field* type = http::find(fields, http::FieldName::content_type);
+  constexpr std::string_view grpc = "application/grpc";
+  return type != nullptr && type->value.starts_with(grpc) &&
+         (type->value.size() == grpc.size() || type->value[grpc.size()] == '+' ||
+          type->value[grpc.size()] == ';');
+}
+
+OwnResponse own_response(const OwnAnswer& answer) {
   const decide::CauseInfo& cause = decide::info(answer.cause);
+  OwnResponse out;
   const std::string body = body_of(answer, cause);
-  std::string out = fmt::format(
-      "HTTP/1.1 {} {}\r\nDate: {}\r\nContent-Type: text/plain; charset=utf-8\r\nContent-Length: "
-      "{}\r\n",
-      cause.status, http::reason_phrase(cause.status), http_date(), body.size());
-  out += fmt::format("Cache-Control: no-store\r\nX-Blastdoor-Cause: {}\r\n", cause.name);
-  if (answer.id != nullptr) out += fmt::format("X-Request-Id: {}\r\n", answer.id->view());
-  if (!answer.location.empty()) out += fmt::format("Location: {}\r\n", answer.location);
-  if (!answer.finding.empty()) out += fmt::format("X-Blastdoor-Finding: {}\r\n", answer.finding);
-  if (cause.status == 503) out += "Retry-After: 1\r\n";
-  if (cause.status == 405) out += "Allow: GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS\r\n";
+  out.status = answer.grpc ? 200 : cause.status;
+  out.fields.add("Date", http_date());
+  if (answer.grpc) {
+    out.fields.add("Content-Type", "application/grpc");
+    out.fields.add("Grpc-Status", std::to_string(grpc_status(answer.cause, cause.status)));
+    out.fields.add("Grpc-Message", std::string_view(body).substr(0, body.size() - 1));
+  } else {
+    out.fields.add("Content-Type", "text/plain; charset=utf-8");
+    out.fields.add("Content-Length", std::to_string(body.size()));
+    out.fields.add("Cache-Control", "no-store");
+    if (!answer.head_only) out.body = body;
+  }
+  out.fields.add("X-Blastdoor-Cause", cause.name);
+  if (answer.id != nullptr) out.fields.add("X-Request-Id", answer.id->view());
+  if (!answer.location.empty()) out.fields.add("Location", answer.location);
+  if (!answer.finding.empty()) out.fields.add("X-Blastdoor-Finding", answer.finding);
+  if (cause.status == 503 && !answer.grpc) out.fields.add("Retry-After", "1");
+  if (cause.status == 405) {
+    out.fields.add("Allow", "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS");
+  }
+  return out;
+}
+
+std::string respond(const OwnAnswer& answer) {
+  OwnResponse response = own_response(answer);
+  std::string out =
+      fmt::format("HTTP/1.1 {} {}\r\n", response.status, http::reason_phrase(response.status));
+  for (const http::Field& field : response.fields.fields()) {
+    out.append(field.name).append(": ").append(field.value).append("\r\n");
+  }
   if (answer.close) {
     out += "Connection: close\r\n";
   } else if (answer.http10_client) {
     out += "Connection: keep-alive\r\n";
   }
-  out += "\r\n";
-  if (!answer.head_only) out += body;
-  return out;
+  return out.append("\r\n").append(response.body);
 }
 
 }  // namespace bd::proxy

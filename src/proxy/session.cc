@@ -1,13 +1,18 @@
 #include "proxy/session.h"
 
 #include <algorithm>
+#include <array>
 
 #include "proxy/exchange.h"
+#include "proxy/h1_client.h"
+#include "proxy/h2_session.h"
+#include "proxyprotocol/header.h"
 
 namespace bd::proxy {
 
 using namespace std::chrono_literals;
 using rt::Waiter;
+using telemetry::Counter;
 
 Session::Session(Worker& owner, std::size_t index, const SocketAddress& address)
     : worker(owner),
@@ -30,16 +35,91 @@ Session::~Session() {
   worker.forget(*this);
 }
 
+bool Session::sends_proxy_header() const {
+  const auto& from = listener()->facts.proxy_protocol_from;
+  return std::any_of(from.begin(), from.end(),
+                     [&](const Cidr& block) { return block.contains(peer.ip); });
+}
+
+/// What stands in front of HTTP. False: the connection is of no use.
+rt::Task<bool> Session::open() {
+  if (sends_proxy_header()) {
+    const bool told = co_await take_proxy_header();
+    worker.stats().add(told ? Counter::proxy_headers : Counter::proxy_header_failures);
+    if (!told) co_return false;
+  }
+  if (listener()->facts.tls.mode == model::TlsMode::off) co_return true;
+  const bool secure = co_await handshake();
+  worker.stats().add(secure ? Counter::tls_connections : Counter::tls_failures);
+  co_return secure;
+}
+
+/// Looks first and takes then, for what follows may belong to a TLS session.
+rt::Task<bool> Session::take_proxy_header() {
+  const rt::Instant deadline = worker.reactor().now() + listener()->facts.timeouts.request_head;
+  std::array<char, proxyprotocol::kHeaderSizeMax> bytes;
+  for (;;) {
+    const net::IoResult seen = client.peek(bytes);
+    if (seen.status == net::Io::end || seen.status == net::Io::error) co_return false;
+    const auto header = proxyprotocol::parse({bytes.data(), seen.bytes});
+    if (!header) co_return false;
+    if (*header) {
+      const net::IoResult taken = client.read(std::span(bytes).first((*header)->size));
+      if (taken.bytes != (*header)->size) co_return false;
+      if ((*header)->source) peer = *(*header)->source;
+      client.handle().readable = true;
+      co_return true;
+    }
+    client.handle().readable = false;  // All that is here was seen; the next event tells of more.
+    const Waiter::Woken woken = co_await waiter.wait(deadline);
+    if (woken == Waiter::Woken::deadline) co_return false;
+  }
+}
+
+rt::Task<bool> Session::handshake() {
+  tls::ServerContext* context = worker.tls(listener_index);
+  if (context == nullptr) co_return false;
+  client.secure(context->accept(client.wire()));
+  const rt::Instant deadline = worker.reactor().now() + listener()->facts.timeouts.request_head;
+  for (;;) {
+    const tls::Session::Status status = client.handshake();
+    if (status == tls::Session::Status::ok) co_return true;
+    if (status != tls::Session::Status::again) co_return false;
+    const Waiter::Woken woken = co_await waiter.wait(deadline);
+    if (woken == Waiter::Woken::deadline) co_return false;
+  }
+}
+
+/// By ALPN; without TLS by the preface (RFC 9113 §3.3, §3.4): a balancer's HTTP/2 or gRPC target
+/// group speaks so on the same port. The first bytes are here.
+rt::Task<bool> Session::speaks_h2() {
+  if (client.tls() != nullptr) co_return client.tls()->alpn() == "h2";
+  constexpr std::string_view preface = "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
+  const rt::Instant deadline = worker.reactor().now() + listener()->facts.timeouts.request_head;
+  for (;;) {
+    if (!preface.starts_with(in.bytes().substr(0, preface.size()))) co_return false;
+    if (in.size() >= preface.size()) co_return true;
+    if (client.readable()) {
+      const net::IoResult got = client.read(in.room());
+      if (got.status == net::Io::ok) in.filled(got.bytes);
+      if (got.status == net::Io::end || got.status == net::Io::error) co_return false;
+      continue;
+    }
+    const Waiter::Woken woken = co_await waiter.wait(deadline);
+    if (woken == Waiter::Woken::deadline) co_return false;
+  }
+}
+
 /// Waits for the first byte of a message without holding a buffer.
 rt::Task<Session::Idle> Session::wait_for_message(bool first) {
   rt::Instant deadline = worker.reactor().now() + listener()->facts.timeouts.idle;
   for (;;) {
     if (!in.empty()) co_return Idle::message;
-    if (client.handle().readable) {
+    if (client.readable()) {
       const net::IoResult got = client.read(in.room());
       if (got.status == net::Io::ok) {
         in.filled(got.bytes);
-        worker.stats().add(telemetry::Counter::request_bytes, got.bytes);
+        worker.stats().add(Counter::request_bytes, got.bytes);
         co_return Idle::message;
       }
       in.release_if_empty();
@@ -62,7 +142,7 @@ rt::Task<void> Session::linger() {
   client.shutdown_write();
   in.clear();
   for (std::size_t drained = 0; drained < model::kLocalBodyDrainMax;) {
-    if (!client.handle().readable) {
+    if (!client.readable()) {
       if (client.handle().broken) co_return;
       const Waiter::Woken woken = co_await waiter.wait(deadline);
       if (woken == Waiter::Woken::deadline) co_return;
@@ -76,19 +156,46 @@ rt::Task<void> Session::linger() {
 
 namespace {
 
+rt::Task<void> serve_h2_streams(Session& session) {
+  H2Session h2(session);
+  co_await h2.run();
+}
+
 /// A coroutine of its own, so that the exchange's memory is held only while there is one.
 rt::Task<Outcome> exchange_once(Session& session) {
-  Exchange exchange(session);
+  H1Client client(session);
+  const decide::Cause failed = co_await client.read_head();
+  if (client.is_silent()) co_return Outcome::close;
+  Exchange exchange(client);
+  if (failed != decide::Cause::none) {
+    const Outcome outcome = co_await exchange.refuse(failed);
+    co_return outcome;
+  }
   const Outcome outcome = co_await exchange.run();
   co_return outcome;
 }
 
 }  // namespace
 
+rt::Task<void> Session::serve_h2() {
+  co_await serve_h2_streams(*this);
+  client.handle().set_sink(&waiter);
+  co_await linger();
+}
+
 rt::Task<void> Session::serve(std::unique_ptr<Session> session) {
+  const bool open = co_await session->open();
+  if (!open) co_return;
   for (unsigned served = 0;;) {
     const Idle idle = co_await session->wait_for_message(served == 0);
     if (idle == Idle::closed) co_return;
+    if (served == 0) {
+      const bool h2 = co_await session->speaks_h2();
+      if (h2) {
+        co_await session->serve_h2();
+        co_return;
+      }
+    }
     const Outcome outcome = co_await exchange_once(*session);
     session->in.release_if_empty();
     if (outcome == Outcome::keep) {
@@ -98,7 +205,7 @@ rt::Task<void> Session::serve(std::unique_ptr<Session> session) {
       continue;
     }
     // Bytes that nobody read would turn the close into a reset, and the response would be lost.
-    const bool unread = !session->in.empty() || session->client.handle().readable;
+    const bool unread = !session->in.empty() || session->client.readable();
     if (outcome == Outcome::linger || (outcome == Outcome::close && unread)) {
       co_await session->linger();
     }

@@ -30,7 +30,7 @@ class Session {
 
   Worker& worker;
   const std::size_t listener_index;
-  const SocketAddress peer;
+  SocketAddress peer;  ///< The client, as far as the connection itself or a PROXY header says.
   net::Stream client;
   Buffer in;
   rt::Waiter waiter;
@@ -38,6 +38,12 @@ class Session {
  private:
   friend class Worker;
   enum class Idle : std::uint8_t { message, closed };
+  rt::Task<bool> open();
+  rt::Task<bool> take_proxy_header();
+  rt::Task<bool> handshake();
+  rt::Task<bool> speaks_h2();
+  rt::Task<void> serve_h2();
+  [[nodiscard]] bool sends_proxy_header() const;
   rt::Task<Idle> wait_for_message(bool first);
   rt::Task<void> linger();
   Session* next_ = nullptr;

@@ -24,6 +24,7 @@ Worker::Worker(std::string exposure, std::vector<ListenSocket> sockets,
     listener->exposure = exposure;
     listener->facts.name = socket.listener;
     listeners_.push_back(std::move(listener));
+    tls_.emplace_back();
     acceptors_.push_back(std::make_unique<Acceptor>(*this, listeners_.size() - 1, socket.fd));
   }
 }
@@ -59,6 +60,7 @@ void Worker::apply(const std::shared_ptr<const snapshot::Door>& door,
     next->exposure = current->exposure;
     next->facts = *facts;
     next->table = table->second;
+    tls_[static_cast<std::size_t>(&current - listeners_.data())].update(*facts, *door);
     current = std::move(next);
   }
 }

@@ -14,6 +14,7 @@
 #include "decide/decide.h"
 #include "proxy/acceptor.h"
 #include "proxy/buffer.h"
+#include "proxy/tls_listener.h"
 #include "rt/reactor.h"
 #include "rt/task.h"
 #include "snapshot/snapshot.h"
@@ -56,6 +57,10 @@ class Worker {
     return listeners_[index];
   }
 
+  /// Null: the listener is plain, or can speak no TLS yet.
+  [[nodiscard]] tls::ServerContext* tls(std::size_t index) const { return tls_[index].context(); }
+  [[nodiscard]] rt::Scope& scope() noexcept { return scope_; }
+
   /// Called by acceptors: takes a connection over.
   void accept(std::size_t listener, UniqueFd fd, const SocketAddress& peer);
   [[nodiscard]] bool has_room() const noexcept;
@@ -75,6 +80,7 @@ class Worker {
   BlockPool blocks_;
   upstream::Upstreams upstreams_;
   std::vector<std::shared_ptr<const decide::Listener>> listeners_;
+  std::vector<TlsListener> tls_;  // By the index of the listener.
   std::vector<std::unique_ptr<Acceptor>> acceptors_;
   decide::DoorState state_;
   rt::Scope scope_;

@@ -2,7 +2,9 @@
 
 #include <algorithm>
 #include <optional>
+#include <span>
 #include <unordered_set>
+#include <utility>
 
 #include "base/ascii.h"
 
@@ -104,6 +106,58 @@ void append(std::string& out, const model::Route& route) {
   out += '\n';
 }
 
+constexpr std::string_view kTls[] = {"off", "prefer", "require", "verify"};
+constexpr std::string_view kProxyHeader[] = {"none", "v1", "v2"};
+
+/// A line of words `name=value`; what is as it is by default is left out.
+void append(std::string& out, const model::Upstream& upstream) {
+  out += "upstream " + word(upstream.key);
+  const auto option = [&](std::string_view name, std::string_view value) {
+    out += " " + word(fmt::format("{}={}", name, value));
+  };
+  const auto key = [&](std::string_view name, const std::string& value) {
+    if (!value.empty()) option(name, value);
+  };
+  if (upstream.protocol == model::UpstreamProtocol::h2) out += " h2";
+  if (upstream.tls != model::UpstreamTls::off) option("tls", kTls[std::size_t(upstream.tls)]);
+  key("server-name", upstream.server_name);
+  key("ca", upstream.ca);
+  key("client-certificate", upstream.client_certificate);
+  if (upstream.proxy_header != model::ProxyHeader::none) {
+    option("proxy-header", kProxyHeader[std::size_t(upstream.proxy_header)]);
+  }
+  out += '\n';
+}
+
+/// Undoes one word behind an upstream's key. False: it is none that we print.
+bool take_option(std::string_view text, model::Upstream& out) {
+  if (text == "h2") {
+    return std::exchange(out.protocol, model::UpstreamProtocol::h2) != model::UpstreamProtocol::h2;
+  }
+  const std::size_t equals = text.find('=');
+  if (equals == text.npos) return false;
+  const std::string_view name = text.substr(0, equals);
+  const std::string_view value = text.substr(equals + 1);
+  // The first name stands for the default, which has no word.
+  const auto one_of = [&]<class T>(std::span<const std::string_view> names, T& into) {
+    if (into != T{}) return false;
+    for (std::size_t i = 1; i < names.size(); ++i) {
+      if (names[i] == value) into = static_cast<T>(i);
+    }
+    return into != T{};
+  };
+  const auto text_into = [&](std::string& into) {
+    if (!into.empty() || value.empty()) return false;
+    into = value;
+    return true;
+  };
+  if (name == "tls") return one_of(kTls, out.tls);
+  if (name == "server-name") return text_into(out.server_name);
+  if (name == "ca") return text_into(out.ca);
+  if (name == "client-certificate") return text_into(out.client_certificate);
+  return name == "proxy-header" && one_of(kProxyHeader, out.proxy_header);
+}
+
 struct Line {
   std::vector<std::string> words;
   std::string comment;
@@ -145,8 +199,9 @@ class Parser {
     const std::string& keyword = line.words.front();
     if (keyword == "exact") return take_route(PathPattern::Kind::exact, line);
     if (keyword == "prefix") return take_route(PathPattern::Kind::prefix, line);
+    if (keyword == "upstream") return take_upstream(line);
     if (keyword != "exposure" && keyword != "listener" && keyword != "host") {
-      return expected("exposure, listener, host, exact or prefix", line, 0);
+      return expected("exposure, upstream, listener, host, exact or prefix", line, 0);
     }
     if (line.words.size() < 2) return expected("a name", line, 1);
     if (line.words.size() > 2) return expected("the end of the line", line, 2);
@@ -162,6 +217,22 @@ class Parser {
     const auto same = [&](const ExposureRoutes& other) { return other.exposure == name; };
     if (std::ranges::any_of(out_, same)) return twice("exposure " + word(name));
     out_.push_back({name, {}});
+    upstreams_.clear();
+    return {};
+  }
+
+  std::string take_upstream(const Line& line) {
+    if (out_.empty()) return "expected an exposure before the first upstream";
+    if (!out_.back().listeners.empty()) return "expected the upstreams before the first listener";
+    if (line.words.size() < 2) return expected("a name", line, 1);
+    model::Upstream upstream{line.words[1]};
+    for (std::size_t i = 2; i < line.words.size(); ++i) {
+      if (!take_option(line.words[i], upstream)) {
+        return expected("h2, tls, server-name, ca, client-certificate or proxy-header", line, i);
+      }
+    }
+    if (!upstreams_.insert(upstream.key).second) return twice("upstream " + word(upstream.key));
+    out_.back().upstreams.push_back(std::move(upstream));
     return {};
   }
 
@@ -229,8 +300,9 @@ class Parser {
   }
 
   std::vector<ExposureRoutes> out_;
-  std::unordered_set<std::string> hosts_;  // Of the last listener.
-  std::unordered_set<std::string> paths_;  // Of the last host, with their kind.
+  std::unordered_set<std::string> upstreams_;  // Of the last exposure.
+  std::unordered_set<std::string> hosts_;      // Of the last listener.
+  std::unordered_set<std::string> paths_;      // Of the last host, with their kind.
 };
 
 }  // namespace
@@ -238,6 +310,10 @@ class Parser {
 std::vector<ExposureRoutes> canonical(std::vector<ExposureRoutes> routes) {
   std::ranges::sort(routes, {}, &ExposureRoutes::exposure);
   for (ExposureRoutes& exposure : routes) {
+    std::erase_if(exposure.upstreams, [](const model::Upstream& upstream) {
+      return upstream == model::Upstream{upstream.key};
+    });
+    std::ranges::sort(exposure.upstreams, {}, &model::Upstream::key);
     std::ranges::sort(exposure.listeners, {}, &ListenerRoutes::listener);
     for (ListenerRoutes& listener : exposure.listeners) {
       std::ranges::sort(listener.hosts, {}, &model::VirtualHost::host);
@@ -253,6 +329,7 @@ std::string print(const std::vector<ExposureRoutes>& routes) {
   std::string out;
   for (const ExposureRoutes& exposure : canonical(routes)) {
     out += "exposure " + word(exposure.exposure) + "\n";
+    for (const model::Upstream& upstream : exposure.upstreams) append(out, upstream);
     for (const ListenerRoutes& listener : exposure.listeners) {
       out += "listener " + word(listener.listener) + "\n";
       for (const model::VirtualHost& host : listener.hosts) {

@@ -3,6 +3,7 @@
 // bug reports share it. print() is canonical: equal tables print equal bytes; parse(print(x)) == x.
 //
 //   exposure internal-http
+//   upstream shop/cart:http h2 tls=verify server-name=cart.shop.svc ca=system
 //   listener main
 //     host shop.example.com
 //       exact  /cart   forward shop/cart:http      # Ingress shop/cart
@@ -12,8 +13,8 @@
 //     host *
 //       prefix /old    refuse service-missing      # Ingress shop/old
 //
-// `#` begins the origin of a route, and a comment elsewhere; a byte that could be mistaken is
-// `\xNN`.
+// An upstream has a line if it is not spoken to in plain HTTP/1.1. `#` begins the origin of a
+// route, and a comment elsewhere; a byte that could be mistaken is `\xNN`.
 
 #include <expected>
 #include <string>
@@ -32,10 +33,12 @@ struct ListenerRoutes {
 struct ExposureRoutes {
   std::string exposure;
   std::vector<ListenerRoutes> listeners;
+  std::vector<model::Upstream> upstreams = {};  ///< Those in plain HTTP/1.1 may be left out.
   bool operator==(const ExposureRoutes&) const = default;
 };
 
-/// The same routes in the order in which they are printed: names, hosts and paths as they compare.
+/// The same routes in the order in which they are printed: names, hosts and paths as they compare;
+/// without the upstreams in plain HTTP/1.1.
 [[nodiscard]] std::vector<ExposureRoutes> canonical(std::vector<ExposureRoutes> routes);
 
 [[nodiscard]] std::string print(const std::vector<ExposureRoutes>& routes);

@@ -13,6 +13,7 @@ using model::PathPattern;
 
 constexpr std::string_view kExample =
     "exposure internal-http\n"
+    "upstream shop/cart:http h2 tls=verify server-name=cart.shop.svc ca=system\n"
     "listener main\n"
     "  host shop.example.com\n"
     "      exact  /cart   forward shop/cart:http      # Ingress shop/cart\n"
@@ -36,7 +37,9 @@ std::vector<ExposureRoutes> example() {
           {{HostPattern::Kind::any, ""},
            {{{PathPattern::Kind::prefix, "/old"},
              model::Refuse{"service-missing"},
-             "Ingress shop/old"}}}}}}}};
+             "Ingress shop/old"}}}}}},
+       {{"shop/cart:http", model::UpstreamProtocol::h2, model::UpstreamTls::verify, "cart.shop.svc",
+         "system"}}}};
 }
 
 TEST(TextForm, IsAsItsHeaderShows) {
@@ -69,6 +72,8 @@ TEST(TextForm, ReadsWhatAPersonWrites) {
   constexpr std::string_view by_hand =
       "# What the shop needs.\n"
       "exposure internal-http   # the first door\r\n"
+      "  upstream shop/web:80 # plain\n"
+      "  upstream shop/cart:http ca=system tls=verify h2 server-name=cart.shop.svc\n"
       "\tlistener main\n"
       "\n"
       "host *\n"
@@ -124,6 +129,30 @@ TEST(TextForm, EscapesWhatCouldBeMistaken) {
   EXPECT_EQ(parse(text), routes);
 }
 
+// A word that nobody prints is a mistake, never a default in silence.
+TEST(TextForm, TakesOnlyTheWordsOfAnUpstreamThatItPrints) {
+  const char* const bad[] = {"h1",
+                             "h2 h2",
+                             "tls",
+                             "tls=",
+                             "tls=off",
+                             "tls=on",
+                             "tls=verify tls=prefer",
+                             "ca=",
+                             "ca=a ca=b",
+                             "name=x",
+                             "proxy-header=none",
+                             "proxy-header=v3",
+                             "=x"};
+  for (const char* words : bad) {
+    const auto got = parse(fmt::format("exposure e\nupstream u {}\n", words));
+    ASSERT_FALSE(got) << words;
+    EXPECT_TRUE(got.error().starts_with(
+        "line 2: expected h2, tls, server-name, ca, client-certificate or proxy-header, found "))
+        << got.error();
+  }
+}
+
 TEST(TextForm, SaysWhichLineIsWrongAndWhatWasExpected) {
   const std::string top = "exposure e\nlistener l\nhost h\n";
   struct Case {
@@ -134,10 +163,14 @@ TEST(TextForm, SaysWhichLineIsWrongAndWhatWasExpected) {
       {"exposure", "line 1: expected a name, found the end of the line"},
       {"exposure a b", "line 1: expected the end of the line, found b"},
       {"\n\nlistener l", "line 3: expected an exposure before the first listener"},
+      {"upstream u", "line 1: expected an exposure before the first upstream"},
+      {top + "upstream u", "line 4: expected the upstreams before the first listener"},
+      {"exposure e\nupstream", "line 2: expected a name, found the end of the line"},
+      {"exposure e\nupstream u\nupstream u", "line 3: upstream u is there twice"},
       {"exposure e\nhost h", "line 2: expected a listener before the host"},
       {"exposure e\nlistener l\nexact / refuse x", "line 3: expected a host before the path"},
       {top + "exect / refuse x",
-       "line 4: expected exposure, listener, host, exact or prefix, found exect"},
+       "line 4: expected exposure, upstream, listener, host, exact or prefix, found exect"},
       {top + "host 10.0.0.1",
        "line 4: the host 10.0.0.1 must be a DNS name, not an IP address; leave it out for any "
        "host"},
@@ -179,6 +212,18 @@ std::string name() {
   return *rc::gen::element<std::string>("a", "b", "c.d", "", "#", "\"\"", "x y", "\\x41");
 }
 
+model::Upstream upstream(const std::string& key) {
+  return {
+      key,
+      *rc::gen::element(model::UpstreamProtocol::http1, model::UpstreamProtocol::h2),
+      *rc::gen::element(model::UpstreamTls::off, model::UpstreamTls::prefer,
+                        model::UpstreamTls::require, model::UpstreamTls::verify),
+      name(),
+      name(),
+      name(),
+      *rc::gen::element(model::ProxyHeader::none, model::ProxyHeader::v1, model::ProxyHeader::v2)};
+}
+
 model::Action action() {
   switch (number(0, 2)) {
     case 0:
@@ -209,6 +254,9 @@ RC_GTEST_PROP(TextForm, ParsesWhatItPrints, ()) {
   for (int left = number(1, 2); left > 0; --left) exposures.insert(name());
   for (const std::string& exposure : exposures) {
     routes.push_back({exposure, {}});
+    std::set<std::string> upstreams;
+    for (int more = number(0, 2); more > 0; --more) upstreams.insert(name());
+    for (const std::string& key : upstreams) routes.back().upstreams.push_back(upstream(key));
     std::set<std::string> listeners;
     for (int more = number(1, 2); more > 0; --more) listeners.insert(name());
     for (const std::string& listener : listeners) {
@@ -230,10 +278,10 @@ RC_GTEST_PROP(TextForm, ParsesWhatItPrints, ()) {
 RC_GTEST_PROP(TextForm, TakesAnyTextOrSaysWhichLineIsWrong, ()) {
   std::string text;
   for (int left = number(0, 30); left > 0; --left) {
-    text += *rc::gen::element<std::string>("exposure e", "listener l", "host h", "host *",
-                                           "exact /", "prefix /", "a", " ", "\n", "\n", "#",
-                                           "\\x41", "\\", "\"", " forward u\n", " refuse c\n",
-                                           " redirect https 443\n", "\xff", "\r");
+    text += *rc::gen::element<std::string>(
+        "exposure e", "upstream u", " h2", " tls=verify", " ca=x", " proxy-header=v2", "listener l",
+        "host h", "host *", "exact /", "prefix /", "a", " ", "\n", "\n", "#", "\\x41", "\\", "\"",
+        " forward u\n", " refuse c\n", " redirect https 443\n", "\xff", "\r");
   }
   const auto got = parse(text);
   if (got) {

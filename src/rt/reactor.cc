@@ -33,8 +33,16 @@ Waiter::Woken Waiter::Awaiter::await_resume() noexcept {
   return timed_out ? Woken::deadline : Woken::event;
 }
 
-Waiter::~Waiter() {
-  if (yielded_) std::erase(reactor_.yielded_, this);
+Deferred::~Deferred() {
+  if (!deferred_) return;
+  std::erase(reactor_.deferred_, this);
+  std::replace(reactor_.ending_.begin(), reactor_.ending_.end(), this,
+               static_cast<Deferred*>(nullptr));
+}
+
+void Deferred::defer() {
+  if (std::exchange(deferred_, true)) return;
+  reactor_.deferred_.push_back(this);
 }
 
 bool Waiter::Yield::await_ready() const noexcept {
@@ -43,12 +51,11 @@ bool Waiter::Yield::await_ready() const noexcept {
 
 void Waiter::Yield::await_suspend(std::coroutine_handle<> waiting) {
   waiter.waiting_ = waiting;
-  waiter.yielded_ = true;
-  waiter.reactor_.yielded_.push_back(&waiter);
+  waiter.defer();
 }
 
 void Waiter::wake() noexcept {
-  if (yielded_ && !reactor_.cancelled_) {  // It runs soon anyway, in its turn.
+  if (is_deferred() && !reactor_.cancelled_) {  // It runs soon anyway, in its turn.
     signaled_ = true;
     return;
   }
@@ -120,14 +127,15 @@ void Reactor::post(std::function<void()> work) {
   [[maybe_unused]] const auto written = write(mail_event_.get(), &one, sizeof one);
 }
 
-void Reactor::resume_yielded() {
-  // One by one: a coroutine that runs may end another, which then leaves the list.
-  for (std::size_t n = yielded_.size(); n > 0 && !yielded_.empty(); --n) {
-    Waiter* waiter = yielded_.front();
-    yielded_.erase(yielded_.begin());
-    waiter->yielded_ = false;
-    waiter->wake();
+void Reactor::run_deferred() {
+  ending_.swap(deferred_);
+  for (std::size_t i = 0; i < ending_.size(); ++i) {
+    Deferred* work = ending_[i];
+    if (work == nullptr) continue;  // Something that ran before ended it.
+    work->deferred_ = false;
+    work->on_turn_end();
   }
+  ending_.clear();
 }
 
 void Reactor::drain_mailbox() {
@@ -172,14 +180,14 @@ void Reactor::dispatch(int count) {
 
 void Reactor::run(const std::function<void()>& on_turn, std::chrono::milliseconds idle_turn) {
   while (!stopping_) {
-    const Instant next = yielded_.empty() ? std::min(timers_.next(), now_ + idle_turn) : now_;
+    const Instant next = deferred_.empty() ? std::min(timers_.next(), now_ + idle_turn) : now_;
     const auto wait = std::chrono::ceil<std::chrono::milliseconds>(next - now_);
     const int count = epoll_wait(epoll_.get(), events_->at.data(), kBatch,
                                  static_cast<int>(std::max<std::int64_t>(wait.count(), 0)));
     now_ = std::chrono::steady_clock::now();
     if (count > 0) dispatch(count);
     timers_.advance(now_);
-    resume_yielded();
+    run_deferred();
     on_turn();
   }
 }

@@ -31,11 +31,31 @@ class EventSink {
   ~EventSink() = default;
 };
 
-/// Where one coroutine waits. Attach it to handles with Handle::set_sink.
-class Waiter final : public Timer, public EventSink {
+/// Work for the end of a turn: however often it is asked for in the turn, it is done once.
+class Deferred {
  public:
-  explicit Waiter(Reactor& reactor) : reactor_(reactor) {}
-  ~Waiter();
+  explicit Deferred(Reactor& reactor) : reactor_(reactor) {}
+  Deferred(const Deferred&) = delete;
+  Deferred& operator=(const Deferred&) = delete;
+  /// on_turn_end() is called after the events of this turn; asked for there, in the next turn.
+  void defer();
+
+ protected:
+  ~Deferred();
+  virtual void on_turn_end() = 0;
+  [[nodiscard]] bool is_deferred() const noexcept { return deferred_; }
+  Reactor& reactor_;
+
+ private:
+  friend class Reactor;
+  bool deferred_ = false;
+};
+
+/// Where one coroutine waits. Attach it to handles with Handle::set_sink.
+class Waiter final : public Timer, public EventSink, private Deferred {
+ public:
+  explicit Waiter(Reactor& reactor) : Deferred(reactor) {}
+  ~Waiter() = default;
   enum class Woken : std::uint8_t { event, deadline };
 
   struct Awaiter {
@@ -58,16 +78,17 @@ class Waiter final : public Timer, public EventSink {
   [[nodiscard]] Yield yield() noexcept { return {*this}; }
   /// Resumes the coroutine now if it waits; else its next wait returns at once.
   void wake() noexcept;
+  /// The same at the end of this turn: for whoever must not be interrupted now.
+  void wake_later() { defer(); }
   void on_event() override { wake(); }
 
  private:
   friend class Reactor;
   void on_timer() override;
-  Reactor& reactor_;
+  void on_turn_end() override { wake(); }
   std::coroutine_handle<> waiting_;
   bool signaled_ = false;
   bool timed_out_ = false;
-  bool yielded_ = false;
 };
 
 /// One descriptor in the epoll set. Not moved while registered.
@@ -110,6 +131,7 @@ class Reactor {
   void stop() noexcept { stopping_ = true; }
   /// From now on nothing waits any more.
   void cancel() noexcept { cancelled_ = true; }
+  [[nodiscard]] bool is_cancelled() const noexcept { return cancelled_; }
   /// From any thread: `work` runs on the loop's thread, in order.
   void post(std::function<void()> work);
 
@@ -120,14 +142,16 @@ class Reactor {
  private:
   friend class Handle;
   friend class Waiter;
+  friend class Deferred;
   void dispatch(int count);
-  void resume_yielded();
+  void run_deferred();
   void drain_mailbox();
   void forget(const Handle* handle) noexcept;
 
   static constexpr int kBatch = 128;
   struct Events;
-  std::vector<Waiter*> yielded_;
+  std::vector<Deferred*> deferred_;
+  std::vector<Deferred*> ending_;  // Those of the turn that ends; null: gone meanwhile.
   UniqueFd epoll_;
   UniqueFd mail_event_;
   Instant now_;

@@ -128,15 +128,6 @@ Read<model::VirtualHost> read(const pb::VirtualHost& in) {
   return out;
 }
 
-void write(const model::Upstream& value, pb::Upstream& out) {
-  out.set_key(value.key);
-}
-
-Read<model::Upstream> read(const pb::Upstream& in) {
-  if (!is_name(in.key())) return std::unexpected(std::string("key: empty or too long"));
-  return model::Upstream{in.key()};
-}
-
 void write(const std::string& upstream, const std::vector<model::Endpoint>& value,
            pb::Endpoints& out) {
   out.set_upstream(upstream);

@@ -7,6 +7,7 @@
 // here and defined in "snapshot/snapshot.pb.h", which only .cc files include.
 
 #include <expected>
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
@@ -14,9 +15,13 @@
 #include "snapshot/snapshot.h"
 
 namespace bd::pb {
+class Bundle;
+class Certificate;
 class Denied;
 class Endpoints;
 class Exposure;
+class ServedCertificates;
+class TicketKeys;
 class Upstream;
 class VirtualHost;
 class VirtualHostKey;
@@ -53,5 +58,30 @@ struct Denied {
 };
 void write(const Denied& value, pb::Denied& out);
 [[nodiscard]] Read<Denied> read(const pb::Denied& in);
+
+/// A unit and the name that it goes by.
+template <class T>
+using Named = std::pair<std::string, T>;
+
+void write(const std::string& name, const model::Certificate& value, pb::Certificate& out);
+[[nodiscard]] Read<Named<model::Certificate>> read(const pb::Certificate& in);
+
+/// A listener and the names of the certificates that it serves; possibly none.
+void write(const std::string& listener, const std::vector<std::string>& names,
+           pb::ServedCertificates& out);
+[[nodiscard]] Read<Named<std::vector<std::string>>> read(const pb::ServedCertificates& in);
+
+void write(const std::string& name, const std::string& pem, pb::Bundle& out);
+[[nodiscard]] Read<Named<std::string>> read(const pb::Bundle& in);
+
+void write(const std::vector<std::string>& ticket_keys, pb::TicketKeys& out);
+[[nodiscard]] Read<std::vector<std::string>> read(const pb::TicketKeys& in);
+
+/// What names something that is not there, or is too much: certificates, bundles and who refers to
+/// them. Nothing: the door is whole.
+struct BrokenTls {
+  std::string object, reason;
+};
+[[nodiscard]] std::optional<BrokenTls> find_broken_tls(const Door& door);
 
 }  // namespace bd::snapshot

@@ -108,6 +108,8 @@ void write(const model::Listener& value, pb::Listener& out) {
   out.set_health_path(value.health_path);
   write(value.limits, *out.mutable_limits());
   write(value.timeouts, *out.mutable_timeouts());
+  for (const Cidr& block : value.proxy_protocol_from) out.add_proxy_protocol_from(block.text());
+  write(value.tls, *out.mutable_tls());
 }
 
 Read<model::Listener> read(const pb::Listener& in) {
@@ -122,6 +124,8 @@ Read<model::Listener> read(const pb::Listener& in) {
   BD_READ(bind, in_field("bind", read(in.bind())));
   BD_READ(accept_from, in_field("accept_from", read_blocks(in.accept_from())));
   BD_READ(trusted_peers, in_field("trusted_peers", read_blocks(in.trusted_peers())));
+  BD_READ(proxies, in_field("proxy_protocol_from", read_blocks(in.proxy_protocol_from())));
+  BD_READ(tls, in_field("tls", read(in.tls())));
   BD_READ(limits, in_field("limits", read(in.limits())));
   BD_READ(timeouts, in_field("timeouts", read(in.timeouts())));
   return model::Listener{.name = in.name(),
@@ -132,6 +136,8 @@ Read<model::Listener> read(const pb::Listener& in) {
                          .public_port = static_cast<std::uint16_t>(in.public_port()),
                          .accept_from = std::move(accept_from),
                          .trusted_peers = std::move(trusted_peers),
+                         .proxy_protocol_from = std::move(proxies),
+                         .tls = std::move(tls),
                          .health_path = in.health_path(),
                          .limits = limits,
                          .timeouts = timeouts};
@@ -177,6 +183,7 @@ void write(const model::Exposure& value, pb::Exposure& out) {
   out.set_allow_default_backend(value.allow.default_backend);
   out.set_hosts(value.hosts == model::HostOwnership::owned ? pb::HOSTS_OWNED : pb::HOSTS_SHARED);
   if (value.redirect_twin) out.set_redirect_twin(*value.redirect_twin);
+  out.set_referenced_secrets(value.referenced_secrets);
 }
 
 Read<model::Exposure> read(const pb::Exposure& in) {
@@ -203,6 +210,7 @@ Read<model::Exposure> read(const pb::Exposure& in) {
   out.hosts =
       in.hosts() == pb::HOSTS_OWNED ? model::HostOwnership::owned : model::HostOwnership::shared;
   if (in.has_redirect_twin()) out.redirect_twin = in.redirect_twin();
+  out.referenced_secrets = in.referenced_secrets();
   return out;
 }
 

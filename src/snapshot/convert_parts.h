@@ -17,7 +17,8 @@
 
 namespace bd::pb {
 class SocketAddress;
-}
+class Tls;
+}  // namespace bd::pb
 
 namespace bd::snapshot {
 
@@ -40,5 +41,30 @@ template <class T>
 
 void write(const SocketAddress& value, pb::SocketAddress& out);
 [[nodiscard]] Read<SocketAddress> read(const pb::SocketAddress& in);
+
+void write(const model::Tls& value, pb::Tls& out);
+[[nodiscard]] Read<model::Tls> read(const pb::Tls& in);
+
+/// Enumerators and what they are on the wire: one list for both ways.
+template <class Value, class Wire>
+struct Pairing {
+  Value value;
+  Wire wire;
+};
+template <class Value, class Wire, std::size_t N>
+[[nodiscard]] constexpr Wire to_wire(const Pairing<Value, Wire> (&all)[N], Value value) {
+  for (const auto& each : all) {
+    if (each.value == value) return each.wire;
+  }
+  return Wire{};  // The unset one, which every reader refuses.
+}
+template <class Value, class Wire, std::size_t N>
+[[nodiscard]] Read<Value> from_wire(const Pairing<Value, Wire> (&all)[N], Wire wire,
+                                    std::string_view field) {
+  for (const auto& each : all) {
+    if (each.wire == wire) return each.value;
+  }
+  return std::unexpected(std::string(field) + ": not a known value");
+}
 
 }  // namespace bd::snapshot

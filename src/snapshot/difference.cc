@@ -7,13 +7,13 @@
 namespace bd::snapshot {
 namespace {
 
-bool same(const std::shared_ptr<const model::VirtualHost>& a,
-          const std::shared_ptr<const model::VirtualHost>& b) {
-  return a == b || *a == *b;
-}
 template <class T>
 bool same(const T& a, const T& b) {
   return a == b;
+}
+template <class T>
+bool same(const std::shared_ptr<const T>& a, const std::shared_ptr<const T>& b) {
+  return a == b || *a == *b;
 }
 
 /// Both maps are sorted, so one walk side by side finds what is new, changed or gone.
@@ -36,7 +36,9 @@ void compare(const std::map<Key, T>& before, const std::map<Key, T>& after, std:
 
 bool Difference::empty() const {
   return !exposure && !denied && put_hosts.empty() && drop_hosts.empty() && put_upstreams.empty() &&
-         drop_upstreams.empty() && put_endpoints.empty();
+         drop_upstreams.empty() && put_endpoints.empty() && put_certificates.empty() &&
+         drop_certificates.empty() && put_bundles.empty() && drop_bundles.empty() &&
+         put_served.empty() && !ticket_keys;
 }
 
 Difference difference(const Door& before, const Door& after) {
@@ -48,6 +50,12 @@ Difference difference(const Door& before, const Door& after) {
   // A dropped upstream takes its endpoints along.
   compare<std::string, std::vector<model::Endpoint>>(before.endpoints, after.endpoints,
                                                      out.put_endpoints, nullptr);
+  compare(before.certificates, after.certificates, out.put_certificates, &out.drop_certificates);
+  compare(before.bundles, after.bundles, out.put_bundles, &out.drop_bundles);
+  std::vector<std::string> gone;
+  compare(before.served_certificates, after.served_certificates, out.put_served, &gone);
+  out.put_served.insert(out.put_served.end(), gone.begin(), gone.end());
+  out.ticket_keys = before.ticket_keys != after.ticket_keys;
   return out;
 }
 

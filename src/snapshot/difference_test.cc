@@ -22,6 +22,12 @@ std::string text(const Difference& difference) {
   for (const auto& key : difference.put_upstreams) out += "+" + key + " ";
   for (const auto& key : difference.drop_upstreams) out += "-" + key + " ";
   for (const auto& key : difference.put_endpoints) out += "@" + key + " ";
+  for (const auto& name : difference.put_certificates) out += "+" + name + " ";
+  for (const auto& name : difference.drop_certificates) out += "-" + name + " ";
+  for (const auto& name : difference.put_bundles) out += "+" + name + " ";
+  for (const auto& name : difference.drop_bundles) out += "-" + name + " ";
+  for (const auto& name : difference.put_served) out += "serves:" + name + " ";
+  if (difference.ticket_keys) out += "tickets ";
   return out;
 }
 
@@ -70,6 +76,25 @@ TEST(Difference, CountsInUnits) {
          d.endpoints.erase("shop/web:80");
        },
        "-shop/web:80 "},
+      {"a certificate that was renewed",
+       [](Door& d) { d.certificates["file a.crt"] = certificate("chain b", "key b"); },
+       "+file a.crt "},
+      {"an equal certificate in a new pointer",
+       [](Door& d) { d.certificates["file a.crt"] = certificate("chain a", "key a"); }, ""},
+      {"a certificate less", [](Door& d) { d.certificates.erase("file a.crt"); }, "-file a.crt "},
+      {"another bundle",
+       [](Door& d) { d.bundles["system"] = std::make_shared<const std::string>("CAs"); },
+       "+system "},
+      {"a bundle less", [](Door& d) { d.bundles.erase("system"); }, "-system "},
+      {"a listener that serves more",
+       [](Door& d) { d.served_certificates["second"].push_back("secret shop/client"); },
+       "serves:second "},
+      {"a listener that serves nothing any more", [](Door& d) { d.served_certificates.clear(); },
+       "serves:second "},
+      {"rotated ticket keys", [](Door& d) { d.ticket_keys.pop_back(); }, "tickets "},
+      {"a protocol of an upstream",
+       [](Door& d) { d.upstreams["shop/web:80"].protocol = model::UpstreamProtocol::h2; },
+       "+shop/web:80 "},
       {"endpoints", [](Door& d) { d.endpoints["shop/web:80"].pop_back(); }, "@shop/web:80 "},
   };
   for (const Case& c : cases) {

@@ -15,7 +15,7 @@
 namespace bd::snapshot {
 namespace {
 
-constexpr std::string_view kMagic = "BDDOOR1\n";
+constexpr std::string_view kMagic = "BDDOOR2\n";
 constexpr std::size_t kHeaderBytes = kMagic.size() + SHA256_DIGEST_LENGTH;
 
 std::string checksum(std::string_view payload) {
@@ -70,6 +70,53 @@ Read<void> read_upstreams(const pb::DoorState& in, Door& out) {
   return {};
 }
 
+Read<void> read_tls(const pb::DoorState& in, Door& out) {
+  for (const pb::Certificate& message : in.certificates()) {
+    BD_READ(unit, in_field("certificates", read(message)));
+    auto shared = std::make_shared<const model::Certificate>(std::move(unit.second));
+    if (!out.certificates.emplace(std::move(unit.first), std::move(shared)).second) {
+      return std::unexpected("certificates: there twice: " + message.name());
+    }
+  }
+  for (const pb::ServedCertificates& message : in.served_certificates()) {
+    BD_READ(unit, in_field("served_certificates", read(message)));
+    if (unit.second.empty()) return std::unexpected("served_certificates: none of " + unit.first);
+    if (!out.served_certificates.emplace(std::move(unit)).second) {
+      return std::unexpected("served_certificates: there twice: " + message.listener());
+    }
+  }
+  for (const pb::Bundle& message : in.bundles()) {
+    BD_READ(unit, in_field("bundles", read(message)));
+    auto shared = std::make_shared<const std::string>(std::move(unit.second));
+    if (!out.bundles.emplace(std::move(unit.first), std::move(shared)).second) {
+      return std::unexpected("bundles: there twice: " + message.name());
+    }
+  }
+  BD_READ(ticket_keys, in_field("ticket_keys", read(in.ticket_keys())));
+  out.ticket_keys = std::move(ticket_keys);
+  if (in.without_keys() && (!out.certificates.empty() || !out.ticket_keys.empty())) {
+    return std::unexpected(std::string("without_keys: but there are some"));
+  }
+  if (const auto broken = find_broken_tls(out)) {
+    return std::unexpected(fmt::format("{}: {}", broken->object, broken->reason));
+  }
+  return {};
+}
+
+void write_tls(const Door& door, Keys keys, pb::DoorState& out) {
+  for (const auto& [name, pem] : door.bundles) write(name, *pem, *out.add_bundles());
+  out.set_without_keys(keys == Keys::left_out);
+  if (keys == Keys::left_out) {
+    for (pb::Upstream& upstream : *out.mutable_upstreams()) upstream.clear_client_certificate();
+    return;
+  }
+  for (const auto& [name, pair] : door.certificates) write(name, *pair, *out.add_certificates());
+  for (const auto& [listener, names] : door.served_certificates) {
+    if (!names.empty()) write(listener, names, *out.add_served_certificates());
+  }
+  write(door.ticket_keys, *out.mutable_ticket_keys());
+}
+
 }  // namespace
 
 std::string digest(std::string_view bytes) {
@@ -79,7 +126,7 @@ std::string digest(std::string_view bytes) {
   return out;
 }
 
-std::string encode(const Door& door, std::uint64_t generation) {
+std::string encode(const Door& door, std::uint64_t generation, Keys keys) {
   pb::DoorState state;
   state.set_generation(generation);
   write(door.exposure, *state.mutable_exposure());
@@ -91,6 +138,7 @@ std::string encode(const Door& door, std::uint64_t generation) {
   for (const auto& [key, upstream] : door.upstreams) write(upstream, *state.add_upstreams());
   for (const auto& [key, endpoints] : door.endpoints) write(key, endpoints, *state.add_endpoints());
   write(Denied{door.denied, door.allow_loopback}, *state.mutable_denied());
+  write_tls(door, keys, state);
   const std::string payload = state.SerializeAsString();
   std::string out;
   out.reserve(kHeaderBytes + payload.size());
@@ -121,7 +169,8 @@ std::expected<DecodedDoor, std::string> decode(std::string_view bytes) {
   BD_READ(denied, in_field("denied", read(state.denied())));
   door->denied = std::move(denied.addresses);
   door->allow_loopback = denied.allow_loopback;
-  return DecodedDoor{std::move(door), state.generation()};
+  if (auto tls = read_tls(state, *door); !tls) return std::unexpected(std::move(tls).error());
+  return DecodedDoor{std::move(door), state.generation(), state.without_keys()};
 }
 
 }  // namespace bd::snapshot

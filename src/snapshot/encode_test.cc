@@ -17,7 +17,7 @@ std::string sealed(const std::string& payload) {
   std::string sum(SHA256_DIGEST_LENGTH, '\0');
   SHA256(reinterpret_cast<const unsigned char*>(payload.data()), payload.size(),
          reinterpret_cast<unsigned char*>(sum.data()));
-  return "BDDOOR1\n" + sum + payload;
+  return "BDDOOR2\n" + sum + payload;
 }
 
 void expect_equal(const Door& a, const Door& b) {
@@ -35,6 +35,27 @@ TEST(Encode, GivesTheSameDoorBack) {
     expect_equal(*back->door, door);
     EXPECT_EQ(encode(*back->door, 42), bytes) << "equal states give equal bytes";
   }
+}
+
+TEST(Encode, LeavesEverySecretOutForTheDisk) {
+  const Door door = sample_door();
+  const std::string bytes = encode(door, 42, Keys::left_out);
+  for (const char* secret : {"key a", "key of the client", "nnnnnnnn", "oooooooo"}) {
+    EXPECT_EQ(bytes.find(secret), std::string::npos) << secret;
+    EXPECT_NE(encode(door, 42).find(secret), std::string::npos) << secret;
+  }
+  const auto back = decode(bytes);
+  ASSERT_TRUE(back) << back.error();
+  EXPECT_TRUE(back->without_keys);
+  EXPECT_EQ(back->door->exposure, door.exposure) << "a listener that ends TLS still does";
+  EXPECT_TRUE(back->door->certificates.empty());
+  EXPECT_TRUE(back->door->served_certificates.empty());
+  EXPECT_TRUE(back->door->ticket_keys.empty());
+  const model::Upstream& cart = back->door->upstreams.at("shop/cart:http");
+  EXPECT_EQ(cart.client_certificate, "");
+  EXPECT_EQ(cart.tls, model::UpstreamTls::verify) << "it is checked as before";
+  EXPECT_EQ(*back->door->bundles.at("file ca.pem"), "some CAs");
+  EXPECT_FALSE(decode(encode(door, 42))->without_keys);
 }
 
 TEST(Encode, KeepsTextThatIsNoUtf8) {
@@ -79,12 +100,29 @@ TEST(Decode, SurvivesAnyPayloadWithARightChecksum) {
   }
 }
 
+pb::Tls& tls_of(pb::DoorState& state) {
+  return *state.mutable_exposure()->mutable_listeners(1)->mutable_tls();
+}
+
+struct Case {
+  const char* want;  ///< Part of the error; empty: accepted.
+  std::function<void(pb::DoorState&)> change;
+};
+
+void check(const Case& c) {
+  pb::DoorState state;
+  ASSERT_TRUE(state.ParseFromString(encode(sample_door(), 1).substr(kHeader)));
+  c.change(state);
+  const auto back = decode(sealed(state.SerializeAsString()));
+  if (*c.want == '\0') {
+    EXPECT_TRUE(back) << back.error();
+  } else {
+    ASSERT_FALSE(back) << c.want;
+    EXPECT_NE(back.error().find(c.want), std::string::npos) << back.error() << " for " << c.want;
+  }
+}
+
 TEST(Decode, HoldsTheBytesToTheCompilersRules) {
-  using Change = std::function<void(pb::DoorState&)>;
-  struct Case {
-    const char* want;  ///< Part of the error; empty: accepted.
-    Change change;
-  };
   const Case cases[] = {
       {"", [](pb::DoorState&) {}},
       {"exposure.name", [](pb::DoorState& s) { s.mutable_exposure()->clear_name(); }},
@@ -180,19 +218,96 @@ TEST(Decode, HoldsTheBytesToTheCompilersRules) {
       {"denied.addresses[0].ip",
        [](pb::DoorState& s) { s.mutable_denied()->mutable_addresses(0)->clear_ip(); }},
   };
-  const std::string payload = encode(sample_door(), 1).substr(kHeader);
-  for (const Case& c : cases) {
-    pb::DoorState state;
-    ASSERT_TRUE(state.ParseFromString(payload));
-    c.change(state);
-    const auto back = decode(sealed(state.SerializeAsString()));
-    if (*c.want == '\0') {
-      EXPECT_TRUE(back) << back.error();
-    } else {
-      ASSERT_FALSE(back) << c.want;
-      EXPECT_NE(back.error().find(c.want), std::string::npos) << back.error() << " for " << c.want;
-    }
-  }
+  for (const Case& c : cases) check(c);
+}
+
+TEST(Decode, HoldsWhoEncryptsToTheCompilersRules) {
+  const Case cases[] = {
+      {"tls.mode",
+       [](pb::DoorState& s) { s.mutable_exposure()->mutable_listeners(0)->clear_tls(); }},
+      {"proxy_protocol_from",
+       [](pb::DoorState& s) {
+         s.mutable_exposure()->mutable_listeners(1)->add_proxy_protocol_from("all");
+       }},
+      {"tls.policy.min_version",
+       [](pb::DoorState& s) { tls_of(s).mutable_policy()->clear_min_version(); }},
+      {"tls.policy.client", [](pb::DoorState& s) { tls_of(s).mutable_policy()->clear_client(); }},
+      {"tls.policy.client_ca",
+       [](pb::DoorState& s) { tls_of(s).mutable_policy()->set_client_ca("file ca.pem"); }},
+      {"tls.hosts[0].client_ca",
+       [](pb::DoorState& s) { tls_of(s).mutable_hosts(0)->mutable_policy()->clear_client_ca(); }},
+      {"tls.hosts[1].host", [](pb::DoorState& s) { tls_of(s).mutable_hosts(1)->set_host("*"); }},
+      {"tls.hosts[1]: out of order",
+       [](pb::DoorState& s) { *tls_of(s).mutable_hosts(1) = tls_of(s).hosts(0); }},
+      {"TLS of second: trusts an unknown bundle: file no.pem",
+       [](pb::DoorState& s) {
+         tls_of(s).mutable_hosts(1)->mutable_policy()->set_client_ca("file no.pem");
+       }},
+      {"upstreams.protocol", [](pb::DoorState& s) { s.mutable_upstreams(0)->clear_protocol(); }},
+      {"upstreams.tls", [](pb::DoorState& s) { s.mutable_upstreams(1)->clear_tls(); }},
+      {"upstreams.proxy_header",
+       [](pb::DoorState& s) { s.mutable_upstreams(0)->clear_proxy_header(); }},
+      {"upstreams.server_name",
+       [](pb::DoorState& s) { s.mutable_upstreams(0)->clear_server_name(); }},
+      {"upstreams.ca", [](pb::DoorState& s) { s.mutable_upstreams(0)->clear_ca(); }},
+      {"upstreams.ca", [](pb::DoorState& s) { s.mutable_upstreams(1)->set_ca("system"); }},
+      {"upstreams.client_certificate",
+       [](pb::DoorState& s) {
+         s.mutable_upstreams(1)->set_client_certificate("secret shop/client");
+       }},
+      {"upstream shop/cart:http: trusts an unknown bundle",
+       [](pb::DoorState& s) { s.mutable_upstreams(0)->set_ca("file no.pem"); }},
+      {"upstream shop/cart:http: shows an unknown certificate",
+       [](pb::DoorState& s) { s.mutable_upstreams(0)->set_client_certificate("secret a/b"); }},
+  };
+  for (const Case& c : cases) check(c);
+}
+
+TEST(Decode, HoldsCertificatesToTheCompilersRules) {
+  const Case cases[] = {
+      {"certificates.name",
+       [](pb::DoorState& s) {
+         s.mutable_certificates(0)->set_name(std::string(model::kCertificateNameMax + 1, 'n'));
+       }},
+      {"certificates.chain",
+       [](pb::DoorState& s) {
+         s.mutable_certificates(0)->set_chain(std::string(model::kCertificateChainMax + 1, 'c'));
+       }},
+      {"",
+       [](pb::DoorState& s) {
+         s.mutable_certificates(0)->set_chain(std::string(model::kCertificateChainMax, 'c'));
+       }},
+      {"certificates.key", [](pb::DoorState& s) { s.mutable_certificates(0)->clear_key(); }},
+      {"certificates.key",
+       [](pb::DoorState& s) {
+         s.mutable_certificates(0)->set_key(std::string(model::kCertificateKeyMax + 1, 'k'));
+       }},
+      {"certificates: there twice",
+       [](pb::DoorState& s) { *s.add_certificates() = s.certificates(0); }},
+      {"certificates of third: no such listener",
+       [](pb::DoorState& s) { s.mutable_served_certificates(0)->set_listener("third"); }},
+      {"certificates of second: serves an unknown certificate: file b.crt",
+       [](pb::DoorState& s) { s.mutable_served_certificates(0)->add_names("file b.crt"); }},
+      {"names: there twice",
+       [](pb::DoorState& s) { s.mutable_served_certificates(0)->add_names("file a.crt"); }},
+      {"served_certificates: none of second",
+       [](pb::DoorState& s) { s.mutable_served_certificates(0)->clear_names(); }},
+      {"served_certificates: there twice",
+       [](pb::DoorState& s) { *s.add_served_certificates() = s.served_certificates(0); }},
+      {"bundles.pem",
+       [](pb::DoorState& s) {
+         s.mutable_bundles(0)->set_pem(std::string(model::kCaBundleMax + 1, 'b'));
+       }},
+      {"bundles: there twice", [](pb::DoorState& s) { *s.add_bundles() = s.bundles(0); }},
+      {"ticket_keys.keys: one of a wrong size",
+       [](pb::DoorState& s) { s.mutable_ticket_keys()->set_keys(1, std::string(79, 'k')); }},
+      {"ticket_keys.keys: too many",
+       [](pb::DoorState& s) {
+         for (int i = 0; i < 2; ++i) s.mutable_ticket_keys()->add_keys(s.ticket_keys().keys(0));
+       }},
+      {"without_keys: but there are some", [](pb::DoorState& s) { s.set_without_keys(true); }},
+  };
+  for (const Case& c : cases) check(c);
 }
 
 }  // namespace

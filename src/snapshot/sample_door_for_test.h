@@ -36,6 +36,7 @@ inline model::Exposure sample_exposure() {
   out.ingress_classes = {"public", "other"};
   out.allow = {.wildcard = true, .empty_host = false, .default_backend = true};
   out.redirect_twin = "external-httpsecure";
+  out.referenced_secrets = true;
   model::Listener& main = out.listeners.front();
   main.accept_from = {Cidr::parse("10.0.0.0/8").value()};
   main.trusted_peers = {Cidr::parse("fd00::/8").value(), Cidr::parse("192.0.2.1").value()};
@@ -47,8 +48,40 @@ inline model::Exposure sample_exposure() {
   second.bind = socket("[::1]:444");
   second.public_scheme = model::Scheme::https;
   second.public_port = 8443;
+  second.proxy_protocol_from = {Cidr::parse("10.0.0.0/8").value()};
+  second.tls = {
+      .mode = model::TlsMode::files,
+      .policy = {},
+      .hosts = {{"*.example.com",
+                 {.min_version = model::TlsVersion::tls13,
+                  .client = model::ClientCertificate::required,
+                  .client_ca = "file ca.pem"}},
+                {"shop.example.com",
+                 {.client = model::ClientCertificate::optional, .client_ca = "file ca.pem"}}}};
   out.listeners.push_back(std::move(second));
   return out;
+}
+
+inline std::shared_ptr<const model::Certificate> certificate(std::string chain, std::string key) {
+  return std::make_shared<const model::Certificate>(std::move(chain), std::move(key));
+}
+
+/// Certificates, bundles and ticket keys, and an upstream that needs some.
+inline void add_tls(Door& out) {
+  out.certificates["file a.crt"] = certificate("chain a", "key a");
+  out.certificates["secret shop/client"] = certificate("chain of the client", "key of the client");
+  out.served_certificates["second"] = {"file a.crt"};
+  out.bundles["file ca.pem"] = std::make_shared<const std::string>("some CAs");
+  out.bundles["system"] = std::make_shared<const std::string>("");
+  out.ticket_keys = {std::string(model::kTicketKeyBytes, 'n'),
+                     std::string(model::kTicketKeyBytes, 'o')};
+  out.upstreams["shop/cart:http"] = {.key = "shop/cart:http",
+                                     .protocol = model::UpstreamProtocol::h2,
+                                     .tls = model::UpstreamTls::verify,
+                                     .server_name = "cart.shop.svc",
+                                     .ca = "system",
+                                     .client_certificate = "secret shop/client",
+                                     .proxy_header = model::ProxyHeader::v2};
 }
 
 inline Door sample_door() {
@@ -61,7 +94,8 @@ inline Door sample_door() {
                                 route(prefix, "/", model::Redirect{8443})}));
   add(out, "main", host("*.example.com", {route(prefix, "/", model::Forward{"shop/web:80"})}));
   add(out, "second", host("*", {route(prefix, "/", model::Forward{"shop/web:80"})}));
-  for (const char* key : {"shop/cart:http", "shop/web:80"}) out.upstreams[key] = {key};
+  out.upstreams["shop/web:80"].key = "shop/web:80";
+  add_tls(out);
   out.endpoints["shop/cart:http"] = {};
   out.endpoints["shop/web:80"] = {{socket("10.0.0.1:80")}, {socket("[fd00::1]:80")}};
   out.denied = {socket("0.0.0.0:10002"), socket("127.0.0.1:9900")};

@@ -33,6 +33,8 @@ std::string kind_of(const std::string& plural) {
   if (plural == "ingressclasses") return "IngressClass";
   if (plural == "services") return "Service";
   if (plural == "endpointslices") return "EndpointSlice";
+  if (plural == "secrets") return "Secret";
+  if (plural == "configmaps") return "ConfigMap";
   return "Namespace";
 }
 

@@ -13,6 +13,8 @@ inline void append_object(const kube::Object& object, kube::SourceObjects& out) 
     void operator()(const kube::Service& o) const { out.services.push_back(o); }
     void operator()(const kube::EndpointSlice& o) const { out.slices.push_back(o); }
     void operator()(const kube::Namespace& o) const { out.namespaces.push_back(o); }
+    void operator()(const kube::Secret& o) const { out.secrets.push_back(o); }
+    void operator()(const kube::ConfigMap& o) const { out.config_maps.push_back(o); }
   };
   std::visit(Appender{out}, object);
 }

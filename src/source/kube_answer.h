@@ -18,6 +18,8 @@ struct Resource {
   std::string_view group;   ///< networking.k8s.io; empty: the core group
   std::string_view plural;  ///< ingresses
   bool required = true;     ///< False: being forbidden counts as an empty list and a warning.
+  /// A selector as it stands in a query, escaped; of lists and watches. Empty: all objects.
+  std::string_view selector = {};
   [[nodiscard]] std::string path() const;
 };
 

@@ -48,9 +48,11 @@ Mirror::Request Mirror::begin(Clock::time_point now) {
   verdict_ = Verdict::fine;
   watch_fault_.clear();
   heard_at_ = now;
+  std::string target = resource_.path() + "?";
+  if (!resource_.selector.empty()) target += fmt::format("{}&", resource_.selector);
   if (phase_ == Phase::listing) {
     // No resourceVersion: the most recent state, so that no list is older than what was watched.
-    std::string target = fmt::format("{}?limit={}", resource_.path(), page_limit_);
+    target += fmt::format("limit={}", page_limit_);
     if (!continue_.empty()) target += "&continue=" + escape(continue_);
     return {std::move(target), times_.list};
   }
@@ -58,9 +60,9 @@ Mirror::Request Mirror::begin(Clock::time_point now) {
                                                       times_.watch_max.count());
   const std::chrono::seconds lifetime(between(random_));
   // The server ends the watch; that we would, a little later, is for one that does not.
-  return {fmt::format("{}?watch=true&allowWatchBookmarks=true&resourceVersion={}&timeoutSeconds={}",
-                      resource_.path(), escape(version_), lifetime.count()),
-          lifetime + std::chrono::seconds(30)};
+  target += fmt::format("watch=true&allowWatchBookmarks=true&resourceVersion={}&timeoutSeconds={}",
+                        escape(version_), lifetime.count());
+  return {std::move(target), lifetime + std::chrono::seconds(30)};
 }
 
 void Mirror::head(long status, Clock::time_point now) {

@@ -88,6 +88,20 @@ TEST(Mirror, ListsInPagesThenWatchesFromTheirMoment) {
   EXPECT_LE(seconds, 600);
 }
 
+// The server filters: what is not selected never comes over the wire.
+TEST(Mirror, SelectsInListsAndWatches) {
+  constexpr Resource secrets{"Secret", "", "secrets", false, "fieldSelector=type%3Da%2Fb"};
+  Played played(secrets);
+  played.list(7, {}, "next");
+  EXPECT_EQ(played.target, "/api/v1/secrets?fieldSelector=type%3Da%2Fb&limit=500");
+  played.list(7, {});
+  EXPECT_EQ(played.target, "/api/v1/secrets?fieldSelector=type%3Da%2Fb&limit=500&continue=next");
+  played.watch();
+  EXPECT_TRUE(played.target.starts_with(
+      "/api/v1/secrets?fieldSelector=type%3Da%2Fb&watch=true&allowWatchBookmarks=true&"))
+      << played.target;
+}
+
 TEST(Mirror, TellsEachChangeOnce) {
   Played played;
   played.list(5, {item("a", 1)});

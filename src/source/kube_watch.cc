@@ -22,14 +22,21 @@ constexpr std::array<Resource, 5> kResources = {{
     // Only policies about namespaces need their labels; who withholds them loses nothing else.
     {"Namespace", "", "namespaces", /*required=*/false},
 }};
+// The server filters, so that no other Secret ever reaches this process.
+constexpr Resource kSecrets{"Secret", "", "secrets", /*required=*/false,
+                            "fieldSelector=type%3Dkubernetes.io%2Ftls"};
+constexpr Resource kCaConfigMaps{"ConfigMap", "", "configmaps", /*required=*/false,
+                                 "labelSelector=blastdoor.io%2Fca%3Dtrue"};
 
 class KubeWatch final : public Source {
  public:
-  KubeWatch(KubeAccess access, const KubeTimes& times)
+  KubeWatch(KubeAccess access, KubeScope scope, const KubeTimes& times)
       : server_(access.server), times_(times), client_(std::move(access)) {
     std::random_device random;
-    mirrors_.reserve(kResources.size());
+    mirrors_.reserve(kResources.size() + 2);  // Lanes keep references to them.
     for (const Resource& resource : kResources) mirrors_.emplace_back(resource, times_, random());
+    if (scope.secrets) mirrors_.emplace_back(kSecrets, times_, random());
+    if (scope.ca_config_maps) mirrors_.emplace_back(kCaConfigMaps, times_, random());
   }
 
   ~KubeWatch() override {
@@ -146,7 +153,7 @@ class KubeWatch final : public Source {
     sink_(name_, std::move(status));
   }
 
-  /// Five lanes to a server that is down have one problem, not five.
+  /// Many lanes to a server that is down have one problem.
   static void join(std::string& all, const std::string& one) {
     if (one.empty() || all.find(one) != std::string::npos) return;
     all += (all.empty() ? "" : "; ") + one;
@@ -168,12 +175,13 @@ class KubeWatch final : public Source {
 
 }  // namespace
 
-std::unique_ptr<Source> watch_kubernetes(KubeAccess access, const KubeTimes& times) {
-  return std::make_unique<KubeWatch>(std::move(access), times);
+std::unique_ptr<Source> watch_kubernetes(KubeAccess access, KubeScope scope,
+                                         const KubeTimes& times) {
+  return std::make_unique<KubeWatch>(std::move(access), scope, times);
 }
 
-std::unique_ptr<Source> watch_kubernetes(KubeAccess access) {
-  return watch_kubernetes(std::move(access), KubeTimes{});
+std::unique_ptr<Source> watch_kubernetes(KubeAccess access, KubeScope scope) {
+  return watch_kubernetes(std::move(access), scope, KubeTimes{});
 }
 
 }  // namespace bd::source

@@ -8,6 +8,7 @@
 
 namespace bd::source {
 
-[[nodiscard]] std::unique_ptr<Source> watch_kubernetes(KubeAccess access, const KubeTimes& times);
+[[nodiscard]] std::unique_ptr<Source> watch_kubernetes(KubeAccess access, KubeScope scope,
+                                                       const KubeTimes& times);
 
 }  // namespace bd::source

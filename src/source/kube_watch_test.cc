@@ -32,11 +32,12 @@ struct Watching {
   Recorder recorder;  // Outlives the source, which tells it.
   KubeTimes times{.backoff_first = 2ms, .backoff_max = 20ms, .confirm = 20ms, .steady = 20ms};
   KubeAccess access;
+  KubeScope scope;
   std::unique_ptr<Source> source;
 
   void start() {
     access.server = server.url();
-    source = watch_kubernetes(access, times);
+    source = watch_kubernetes(access, scope, times);
     source->start(recorder.sink());
   }
   /// One Ingress, listed and watched.
@@ -235,6 +236,58 @@ TEST(KubeWatch, StopsAtOnceInTheMiddleOfAWatch) {
   const auto before = std::chrono::steady_clock::now();
   w.source.reset();
   EXPECT_LT(std::chrono::steady_clock::now() - before, 900ms);
+}
+
+std::string secret_json(const std::string& name, const std::string& type) {
+  return fmt::format(
+      R"({{"kind":"Secret","apiVersion":"v1","type":"{}","metadata":{{"name":"{}",)"
+      R"("namespace":"shop","resourceVersion":"5"}},"data":{{"tls.crt":"c2VzYW1l","tls.key":"eA=="}}}})",
+      type, name);
+}
+
+// A process that needs no Secret must not be seen to ask for one.
+TEST(KubeWatch, AsksForSecretsAndConfigMapsOnlyIfItIsToldTo) {
+  Watching w;
+  w.start_with_web();
+  EXPECT_TRUE(w.server.wait_for("watch namespaces", 1));
+  EXPECT_TRUE(w.server.heads("list secrets").empty());
+  EXPECT_TRUE(w.server.heads("list configmaps").empty());
+}
+
+TEST(KubeWatch, AsksForTlsSecretsAndLabelledConfigMapsAlone) {
+  Watching w;
+  w.scope = {.secrets = true, .ca_config_maps = true};
+  w.server.on_list("secrets", {{.body = list_json("Secret", 9,
+                                                  {secret_json("tls", "kubernetes.io/tls"),
+                                                   secret_json("password", "Opaque")})}});
+  w.start_with_web();
+  EXPECT_TRUE(w.recorder.wait(healthy(true)));
+  // A server that knows no selectors: what it sends beyond them is dropped.
+  EXPECT_TRUE(w.recorder.state().has("Secret shop/tls"));
+  EXPECT_FALSE(w.recorder.state().has("Secret shop/password"));
+  EXPECT_TRUE(w.recorder.state().findings.empty());
+
+  EXPECT_TRUE(w.server.wait_for("watch secrets", 1));
+  EXPECT_TRUE(w.server.wait_for("watch configmaps", 1));
+  for (const char* verb : {"list", "watch"}) {
+    for (const std::string& head : w.server.heads(fmt::format("{} secrets", verb))) {
+      EXPECT_NE(head.find("?fieldSelector=type%3Dkubernetes.io%2Ftls&"), head.npos) << head;
+    }
+    for (const std::string& head : w.server.heads(fmt::format("{} configmaps", verb))) {
+      EXPECT_NE(head.find("?labelSelector=blastdoor.io%2Fca%3Dtrue&"), head.npos) << head;
+    }
+  }
+}
+
+TEST(KubeWatch, GoesOnWithoutSecretsWhereTheyAreForbidden) {
+  Watching w;
+  w.scope.secrets = true;
+  w.server.on_list("secrets", {{.body = "{}", .status = 403}});
+  w.start_with_web();
+  EXPECT_TRUE(w.recorder.wait([](const State& state) {
+    return state.status.healthy &&
+           state.status.message.find("secrets: list is forbidden") != std::string::npos;
+  }));
 }
 
 }  // namespace

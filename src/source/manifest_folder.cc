@@ -23,8 +23,9 @@ std::string digest_of(const std::string& text) {
 
 /// `kubectl apply` would put such an object into the namespace of its context: ours is `default`.
 void complete(ObjectRef& ref) {
-  const bool namespaced =
-      ref.kind == "Ingress" || ref.kind == "Service" || ref.kind == "EndpointSlice";
+  const bool namespaced = ref.kind == "Ingress" || ref.kind == "Service" ||
+                          ref.kind == "EndpointSlice" || ref.kind == "Secret" ||
+                          ref.kind == "ConfigMap";
   if (namespaced && ref.ns.empty()) ref.ns = "default";
 }
 

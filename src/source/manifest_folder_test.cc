@@ -255,5 +255,40 @@ TEST(ManifestFolder, WithoutEventsAChangeMustStandStill) {
   EXPECT_FALSE(looked.look(Reread::changed));
 }
 
+TEST(ManifestFolder, TakesTlsSecretsAndCaConfigMapsAndForgetsTheRest) {
+  Looked l;
+  l.files.write("a.yaml",
+                "apiVersion: v1\nkind: Secret\ntype: kubernetes.io/tls\nmetadata: {name: tls}\n"
+                "stringData: {tls.crt: sesame, tls.key: sesame}\n---\n"
+                "apiVersion: v1\nkind: Secret\nmetadata: {name: password}\n"
+                "stringData: {password: sesame}\n---\n"
+                "apiVersion: v1\nkind: ConfigMap\n"
+                "metadata: {name: ca, labels: {blastdoor.io/ca: 'true'}}\n---\n"
+                "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: settings}\n");
+  EXPECT_TRUE(l.look());
+  EXPECT_EQ(l.findings(), "");
+  const kube::SourceObjects objects = l.folder.objects();
+  ASSERT_EQ(objects.secrets.size(), 1u);
+  EXPECT_EQ(objects.secrets[0].meta.ref.text(), "Secret default/tls (a.yaml:1)");
+  ASSERT_EQ(objects.config_maps.size(), 1u);
+  EXPECT_EQ(objects.config_maps[0].meta.ref.text(), "ConfigMap default/ca (a.yaml:12)");
+}
+
+// The parser's own words must not show what it stumbled over.
+TEST(ManifestFolder, QuotesNoSecretThatItCantParse) {
+  for (const char* text :
+       {"kind: Secret\ndata: {tls.key: sesame", "kind: Secret\ndata:\n  tls.key: 'sesame\n",
+        "kind: Secret\ndata: sesame: sesame\n", "kind: Secret\ndata: *sesame\n",
+        "kind: Secret\n\tdata: sesame\n"}) {
+    Looked l;
+    l.files.write("a.yaml", text);
+    l.look();
+    EXPECT_NE(l.findings(), "") << text;
+    for (const model::Finding& finding : l.folder.objects().findings) {
+      EXPECT_EQ(model::text(finding).find("sesame"), std::string::npos) << model::text(finding);
+    }
+  }
+}
+
 }  // namespace
 }  // namespace bd::source

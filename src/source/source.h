@@ -64,9 +64,16 @@ struct KubeAccess {
 };
 [[nodiscard]] std::expected<KubeAccess, std::string> read_kubeconfig(const std::string& path);
 [[nodiscard]] std::expected<KubeAccess, std::string> in_cluster_access();
-/// Lists and watches ingresses, ingressclasses, services, endpointslices and namespaces. Nothing
-/// before all five lists are complete: then one Replace; then Upsert and Remove; after a relist
-/// Replace again.
-std::unique_ptr<Source> watch_kubernetes(KubeAccess access);
+/// What is watched beyond the five kinds that routes are made of. Each needs a permission that the
+/// default ClusterRole does not give; without it the source says so and goes on.
+struct KubeScope {
+  bool secrets = false;         ///< Those of type kubernetes.io/tls; no other is ever asked for.
+  bool ca_config_maps = false;  ///< Those with the label blastdoor.io/ca: "true".
+  bool operator==(const KubeScope&) const = default;
+};
+/// Lists and watches ingresses, ingressclasses, services, endpointslices and namespaces, and what
+/// `scope` adds. Nothing before all lists are complete: then one Replace; then Upsert and Remove;
+/// after a relist Replace again.
+std::unique_ptr<Source> watch_kubernetes(KubeAccess access, KubeScope scope);
 
 }  // namespace bd::source

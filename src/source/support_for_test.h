@@ -105,6 +105,8 @@ class Recorder {
     for (const auto& o : replace.objects->services) put(o);
     for (const auto& o : replace.objects->slices) put(o);
     for (const auto& o : replace.objects->namespaces) put(o);
+    for (const auto& o : replace.objects->secrets) put(o);
+    for (const auto& o : replace.objects->config_maps) put(o);
     state_.findings = replace.objects->findings;
   }
   void take(Upsert& upsert) {
@@ -168,7 +170,8 @@ inline std::string list_json(const std::string& kind, int version,
                              const std::string& next = "") {
   std::string joined;
   for (const std::string& item : items) joined += (joined.empty() ? "" : ",") + item;
-  const bool core = kind == "Service" || kind == "Namespace";
+  const bool core =
+      kind == "Service" || kind == "Namespace" || kind == "Secret" || kind == "ConfigMap";
   const std::string group = core                      ? "v1"
                             : kind == "EndpointSlice" ? "discovery.k8s.io/v1"
                                                       : "networking.k8s.io/v1";

@@ -55,6 +55,21 @@ const std::array<CounterInfo, kCounterCount>& counters() {
        "Connections closed at once because connectionsMax was reached."},
       {limit_body, "limit_body", "Request bodies above requestBodyMax: 413."},
       {before_table, "before_table", "Requests before the first complete table: 503."},
+      {tls_connections, "tls_connections", "TLS handshakes with clients that were completed."},
+      {tls_failures, "tls_failures", "TLS handshakes with clients that failed."},
+      {tls_misdirected, "tls_misdirected",
+       "Requests for a host whose TLS policy differs from what was negotiated: 421."},
+      {http2_connections, "http2_connections", "Client connections that speak HTTP/2."},
+      {http2_abuse, "http2_abuse", "HTTP/2 connections ended because a budget was spent."},
+      {websockets, "websockets", "WebSocket tunnels opened."},
+      {proxy_headers, "proxy_headers", "Connections with a PROXY protocol header."},
+      {proxy_header_failures, "proxy_header_failures",
+       "Connections closed for want of a valid PROXY protocol header, or for one from a stranger."},
+      {upstream_tls_connects, "upstream_tls_connects", "TLS handshakes with endpoints."},
+      {upstream_tls_failures, "upstream_tls_failures",
+       "TLS handshakes with endpoints that failed, verification included."},
+      {upstream_tls_fallbacks, "upstream_tls_fallbacks",
+       "Connections to endpoints that went on without TLS (`prefer`)."},
   }};
   return table;
 }

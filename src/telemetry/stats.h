@@ -47,6 +47,17 @@ enum class Counter : std::uint16_t {
   limit_connections,
   limit_body,
   before_table,
+  tls_connections,
+  tls_failures,
+  tls_misdirected,
+  http2_connections,
+  http2_abuse,
+  websockets,
+  proxy_headers,
+  proxy_header_failures,
+  upstream_tls_connects,
+  upstream_tls_failures,
+  upstream_tls_fallbacks,
   count_
 };
 inline constexpr std::size_t kCounterCount = static_cast<std::size_t>(Counter::count_);
@@ -85,7 +96,7 @@ struct alignas(64) WorkerStats {
 };
 
 inline constexpr std::uint64_t kStatsMagic =
-    0x626c617374646f01;  ///< The last byte is the layout's version.
+    0x626c617374646f02;  ///< The last byte is the layout's version.
 inline constexpr std::size_t kWorkerSlots = 8;
 
 /// What DoorStats::sandbox says of one feature.

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "model/exposure.h"
+#include "translate/contact.h"
 
 namespace bd::translate {
 namespace {
@@ -52,6 +53,13 @@ void warn_unknown(const kube::Meta& meta, const std::vector<std::string>& exposu
                                           std::string(model::kRedirectAnnotation)};
   const auto look = [&](const std::string& key) {
     if (!key.starts_with(kPrefix) || std::ranges::find(known, key) != known.end()) return;
+    const std::vector<std::string>& of_services = service_annotations();
+    if (std::ranges::find(of_services, key) != of_services.end()) {
+      findings.add({Severity::warning, "unknown-annotation", meta.ref, field(key),
+                    fmt::format("The annotation {} of an Ingress is ignored.", backquoted(key)),
+                    "Put it on the Service.", exposures});
+      return;
+    }
     findings.add({Severity::warning, "unknown-annotation", meta.ref, field(key),
                   fmt::format("The annotation {} is unknown and ignored.", backquoted(key)),
                   did_you_mean(key, known, fmt::format("Known are {}.", listed(known))),

@@ -32,6 +32,22 @@ const kube::ServicePort* find_port(const kube::Service& service,
   return it == service.ports.end() ? nullptr : &*it;
 }
 
+/// By name. Of two with one name the first by file and line counts.
+template <class T>
+void index(const std::vector<T>& objects, std::map<Backends::Name, const T*>& out) {
+  for (const T& object : objects) {
+    const T*& known = out[{object.meta.ref.ns, object.meta.ref.name}];
+    if (known == nullptr || before(object.meta.ref, known->meta.ref)) known = &object;
+  }
+}
+
+template <class T>
+const T* find(const std::map<Backends::Name, const T*>& all, std::string_view ns,
+              std::string_view name) {
+  const auto found = all.find({ns, name});
+  return found == all.end() ? nullptr : found->second;
+}
+
 }  // namespace
 
 Backends::Backends(const kube::SourceObjects& source, bool only_source, const Names* wanted)
@@ -49,9 +65,24 @@ Backends::Backends(const kube::SourceObjects& source, bool only_source, const Na
     const Name name{slice.meta.ref.ns, slice.service};
     if (is_wanted(name)) slices_[name].push_back(&slice);
   }
+  if (wanted != nullptr) return;
+  index(source.secrets, secrets_);
+  index(source.config_maps, config_maps_);
 }
 
-std::string Backends::key(const kube::Service& service, std::string_view port) const {
+const kube::Secret* Backends::secret(std::string_view ns, std::string_view name) const {
+  return find(secrets_, ns, name);
+}
+
+const kube::ConfigMap* Backends::config_map(std::string_view ns, std::string_view name) const {
+  return find(config_maps_, ns, name);
+}
+
+std::string Backends::key(std::string_view kind, const model::ObjectRef& object) const {
+  return fmt::format("{} {}/{}{}", kind, object.ns, object.name, suffix_);
+}
+
+std::string Backends::upstream(const kube::Service& service, std::string_view port) const {
   return fmt::format("{}/{}:{}{}", service.meta.ref.ns, service.meta.ref.name, port, suffix_);
 }
 
@@ -92,7 +123,7 @@ std::expected<Target, Problem> Backends::resolve(const std::string& ns,
         fmt::format("Service `{}` has no TCP port `{}`.", backend.service, backend.port.text()),
         port_names(service)});
   }
-  return Target{key(service, backend.port.text()), this, &service, port};
+  return Target{upstream(service, backend.port.text()), this, &service, port};
 }
 
 std::vector<Target> Backends::all() const {
@@ -102,9 +133,9 @@ std::vector<Target> Backends::all() const {
     for (const kube::ServicePort& port : service->ports) {
       const std::string number = std::to_string(port.port);
       if (find_port(*service, {port.port, ""}) == &port)
-        out.push_back({key(*service, number), this, service, &port});
+        out.push_back({upstream(*service, number), this, service, &port});
       if (!port.name.empty() && find_port(*service, {0, port.name}) == &port) {
-        out.push_back({key(*service, port.name), this, service, &port});
+        out.push_back({upstream(*service, port.name), this, service, &port});
       }
     }
   }

@@ -42,10 +42,6 @@ class Claimer {
     for (const kube::Ingress::BrokenRule& broken : ingress_.broken) claim_broken(broken);
     for (const kube::IngressRule& rule : ingress_.rules) claim_rule(rule);
     claim_default();
-    if (!ingress_.tls.empty()) {
-      say(Severity::info, "tls-ignored", "spec.tls",
-          "The balancer ends TLS before this exposure; spec.tls has no effect.", "");
-    }
   }
 
  private:

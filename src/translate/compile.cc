@@ -19,14 +19,15 @@ std::string origin(const Candidate& candidate) {
 
 class Compiler {
  public:
-  Compiler(const config::Config& config, const snapshot::Door* previous, snapshot::Door& door)
-      : config_(config), previous_(previous), door_(door) {}
+  Compiler(const config::Config& config, const snapshot::Door* previous, const Barred& barred,
+           Upstreams& upstreams, snapshot::Door& door)
+      : config_(config), previous_(previous), barred_(barred), upstreams_(upstreams), door_(door) {}
 
   void listener(const model::Listener& listener, const Settled& own, const Settled* twin) {
     hosts_.clear();
     for (const auto& [host, paths] : own) {
       for (const auto& [path, won] : paths)
-        add(host, path, answer(listener, won), origin(*won.candidate));
+        add(host, path, answer(listener, host, won), origin(*won.candidate));
     }
     if (twin != nullptr && listener.public_scheme == Scheme::http) add_twin(own, *twin);
     for (auto& [host, unit] : hosts_) put(listener.name, std::move(unit));
@@ -53,12 +54,17 @@ class Compiler {
     }
   }
 
-  model::Action answer(const model::Listener& listener, const Won& won) {
+  model::Action answer(const model::Listener& listener, const model::HostPattern& host,
+                       const Won& won) {
+    if (const auto cause = barred_.find({listener.name, won.candidate, host});
+        cause != barred_.end()) {
+      return model::Refuse{cause->second};
+    }
     if (won.claim->redirects && listener.public_scheme == Scheme::http) {
       return model::Redirect{redirect_port(config_, door_.exposure, won.candidate->exposures)};
     }
     if (const auto* forward = std::get_if<model::Forward>(&won.claim->action)) {
-      door_.upstreams.try_emplace(forward->upstream, model::Upstream{forward->upstream});
+      return upstreams_.answer(*forward);
     }
     return won.claim->action;
   }
@@ -79,6 +85,8 @@ class Compiler {
 
   const config::Config& config_;
   const snapshot::Door* previous_;
+  const Barred& barred_;
+  Upstreams& upstreams_;
   snapshot::Door& door_;
   Hosts hosts_;
 };
@@ -114,8 +122,9 @@ std::uint16_t redirect_port(const config::Config& config, const model::Exposure&
 }
 
 void compile(const config::Config& config, const Settled& own, const Settled* twin,
-             const snapshot::Door* previous, snapshot::Door& door) {
-  Compiler compiler(config, previous, door);
+             const snapshot::Door* previous, const Barred& barred, Upstreams& upstreams,
+             snapshot::Door& door) {
+  Compiler compiler(config, previous, barred, upstreams, door);
   for (const model::Listener& listener : door.exposure.listeners)
     compiler.listener(listener, own, twin);
 }

@@ -7,7 +7,9 @@
 
 #include "config/config.h"
 #include "snapshot/snapshot.h"
+#include "translate/certificates.h"
 #include "translate/conflicts.h"
+#include "translate/upstreams.h"
 
 namespace bd::translate {
 
@@ -22,9 +24,11 @@ namespace bd::translate {
                                           const model::Exposure& exposure,
                                           const std::vector<std::string>& selected);
 
-/// The door's hosts and upstreams. `twin`: what the redirect twin serves, or null. Units equal to
-/// those of `previous` (may be null) keep their pointers.
+/// The door's hosts, and those of `upstreams` that they forward to. What is in `barred` is refused.
+/// `twin`: what the redirect twin serves, or null. Units equal to those of `previous` (may be null)
+/// keep their pointers.
 void compile(const config::Config& config, const Settled& own, const Settled* twin,
-             const snapshot::Door* previous, snapshot::Door& door);
+             const snapshot::Door* previous, const Barred& barred, Upstreams& upstreams,
+             snapshot::Door& door);
 
 }  // namespace bd::translate

@@ -5,6 +5,7 @@
 //   want.routes     the tables of all doors, in the one textual form
 //   want.endpoints  upstream: addresses
 //   want.findings   one a line, code first
+//   want.material   names of certificates and CA bundles, and which listener serves what; if any
 //
 // BLASTDOOR_BLESS=1 writes the want files anew.
 
@@ -16,6 +17,7 @@
 #include <sstream>
 
 #include "route/text_form.h"
+#include "snapshot/convert.h"
 #include "translate/objects_for_test.h"
 #include "translate/translate.h"
 
@@ -48,6 +50,8 @@ struct Sorter {
   void operator()(kube::Service& object) const { out.services.push_back(std::move(object)); }
   void operator()(kube::EndpointSlice& object) const { out.slices.push_back(std::move(object)); }
   void operator()(kube::Namespace& object) const { out.namespaces.push_back(std::move(object)); }
+  void operator()(kube::Secret& object) const { out.secrets.push_back(std::move(object)); }
+  void operator()(kube::ConfigMap& object) const { out.config_maps.push_back(std::move(object)); }
 };
 
 kube::SourceObjects read_source(const fs::path& path, const config::Config& config) {
@@ -76,6 +80,7 @@ std::string print_routes(const snapshot::Snapshot& snapshot) {
     if (listeners.empty()) continue;
     route::ExposureRoutes& routes = out.emplace_back();
     routes.exposure = name;
+    for (const auto& [key, upstream] : door->upstreams) routes.upstreams.push_back(upstream);
     for (auto& [listener, hosts] : listeners)
       routes.listeners.push_back({listener, std::move(hosts)});
   }
@@ -95,6 +100,26 @@ std::string print_endpoints(const snapshot::Snapshot& snapshot) {
   }
   std::string out;
   for (const auto& [key, line] : lines) out += line + "\n";
+  return out;
+}
+
+/// Names alone: what they stand for is in.yaml's.
+std::string print_material(const snapshot::Snapshot& snapshot) {
+  std::string out;
+  for (const auto& [name, door] : snapshot.doors) {
+    for (const auto& [key, pair] : door->certificates) {
+      EXPECT_NE(pair, nullptr);
+      out += fmt::format("{}: certificate {}\n", name, key);
+    }
+    for (const auto& [key, pem] : door->bundles)
+      out += fmt::format("{}: CA bundle {}\n", name, key);
+    for (const auto& [listener, keys] : door->served_certificates) {
+      out += fmt::format("{}: {} serves {}\n", name, listener, fmt::join(keys, ", "));
+    }
+    if (const auto broken = snapshot::find_broken_tls(*door)) {
+      ADD_FAILURE() << broken->object << ": " << broken->reason;
+    }
+  }
   return out;
 }
 
@@ -133,6 +158,11 @@ TEST(Golden, TranslatesEachCaseAsWritten) {
     compare(folder / "want.routes", print_routes(snapshot));
     compare(folder / "want.endpoints", print_endpoints(snapshot));
     compare(folder / "want.findings", print_findings(snapshot));
+    const std::string material = print_material(snapshot);
+    if (!material.empty() || fs::exists(folder / "want.material")) {
+      compare(folder / "want.material", material);
+    }
+    EXPECT_EQ(print_findings(snapshot).find("PRIVATE KEY"), std::string::npos);
     const auto bypass = endpoints_of(input, all_services(objects));
     for (const auto& [name, door] : snapshot.doors) {
       for (const auto& [key, list] : door->endpoints) {

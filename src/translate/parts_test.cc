@@ -251,5 +251,37 @@ TEST(Findings, SayOnceWhatHoldsForSeveralExposures) {
   EXPECT_EQ(listed({"a", "b", "c"}, 2), "a, b and 1 more");
 }
 
+// Two sources may have Secrets of one name: a door must not take one for the other.
+TEST(Material, IsOfItsOwnSource) {
+  kube::SourceObjects source;
+  source.source = "manifests:a";
+  source.secrets.resize(2);
+  source.secrets[0].meta.ref = ref("Secret", "shop", "tls");
+  source.secrets[1].meta.ref = ref("Secret", "other", "tls");
+  const Backends alone(source, true);
+  const Backends beside(source, false);
+  const kube::Secret* found = alone.secret("shop", "tls");
+  ASSERT_EQ(found, &source.secrets[0]);
+  EXPECT_EQ(alone.secret("shop", "other"), nullptr);
+  EXPECT_EQ(alone.config_map("shop", "tls"), nullptr);
+  EXPECT_EQ(alone.key("secret", found->meta.ref), "secret shop/tls");
+  EXPECT_EQ(beside.key("secret", found->meta.ref), "secret shop/tls@manifests:a");
+}
+
+// Invariant 11: without the administrator's word nobody asks for a Secret.
+TEST(Secrets, NeedTheAdministratorsWord) {
+  model::Exposure plain = model::make_exposure("a", model::Side::internal, model::Scheme::https, 1);
+  EXPECT_FALSE(may_use_secrets(plain));
+  model::Exposure told = plain;
+  told.referenced_secrets = true;
+  EXPECT_TRUE(may_use_secrets(told));
+  for (const auto mode : {model::TlsMode::off, model::TlsMode::self_signed, model::TlsMode::files,
+                          model::TlsMode::secrets}) {
+    model::Exposure listens = plain;
+    listens.listeners[0].tls.mode = mode;
+    EXPECT_EQ(may_use_secrets(listens), mode == model::TlsMode::secrets);
+  }
+}
+
 }  // namespace
 }  // namespace bd::translate

@@ -22,6 +22,16 @@ std::deque<Backends> index(const kube::ObjectSet& objects) {
   return out;
 }
 
+/// An object that was read again may say the same as before.
+template <class Unit>
+void keep_pointers(const std::map<std::string, std::shared_ptr<const Unit>>& before,
+                   std::map<std::string, std::shared_ptr<const Unit>>& now) {
+  for (auto& [key, unit] : now) {
+    const auto known = before.find(key);
+    if (known != before.end() && *known->second == *unit) unit = known->second;
+  }
+}
+
 class Translation {
  public:
   explicit Translation(const Input& input)
@@ -111,12 +121,13 @@ class Translation {
                     "The Ingress selects no exposure for http, so there is nothing to redirect.",
                     "", candidate.served});
     }
+    say_tls_ignored(candidate, config_, findings);
     claim(candidate, wishes, targets_, findings);
   }
 
   void add_door(const model::Exposure& exposure) {
     auto door = std::make_shared<snapshot::Door>();
-    door->exposure = exposure;
+    door->exposure = for_door(exposure);
     door->denied = own_;
     door->allow_loopback =
         std::ranges::any_of(input_.objects->sources, &kube::SourceObjects::allow_loopback);
@@ -127,9 +138,20 @@ class Translation {
     }
     const auto twin =
         exposure.redirect_twin ? settled_.find(*exposure.redirect_twin) : settled_.end();
-    compile(config_, settled_[exposure.name], twin == settled_.end() ? nullptr : &twin->second,
-            previous, *door);
+    const Settled& own = settled_[exposure.name];
+    const Barred& barred = barred_[exposure.name] =
+        serve_certificates(own, oldest_first_, findings_, *door);
+    Upstreams upstreams(config_, targets_, findings_, *door);
+    compile(config_, own, twin == settled_.end() ? nullptr : &twin->second, previous, barred,
+            upstreams, *door);
+    if (previous != nullptr) {
+      keep_pointers(previous->certificates, door->certificates);
+      keep_pointers(previous->bundles, door->bundles);
+    }
     for (const auto& [key, upstream] : door->upstreams) add_endpoints(key, *door);
+    // Last: by now all that names a bundle is there.
+    static const Material none;
+    add_material(exposure, input_.material == nullptr ? none : *input_.material, *door);
     out_.doors.emplace(exposure.name, std::move(door));
   }
 
@@ -143,6 +165,14 @@ class Translation {
     if (found->second.empty()) say_no_endpoints(target, door.exposure.name);
   }
 
+  [[nodiscard]] bool is_barred_everywhere(const snapshot::Door& door, const Won& won,
+                                          const model::HostPattern& host) {
+    const Barred& barred = barred_[door.exposure.name];
+    return std::ranges::all_of(door.exposure.listeners, [&](const model::Listener& listener) {
+      return barred.contains({listener.name, won.candidate, host});
+    });
+  }
+
   void say_no_endpoints(const Target& target, const std::string& exposure);
   void say_where_served();
 
@@ -154,6 +184,7 @@ class Translation {
   std::vector<const Candidate*> oldest_first_;
   Targets targets_;
   std::map<std::string, Settled> settled_;
+  std::map<std::string, Barred> barred_;
   std::map<std::string, std::vector<model::Endpoint>> endpoints_;
   Findings findings_;
   snapshot::Snapshot out_;
@@ -184,8 +215,10 @@ void Translation::say_where_served() {
   for (const auto& [name, door] : out_.doors) {
     for (const auto& [host, paths] : settled_[name]) {
       for (const auto& [path, won] : paths) {
-        const bool answers =
-            won.claim->redirects || std::holds_alternative<model::Forward>(won.claim->action);
+        const auto* forward = std::get_if<model::Forward>(&won.claim->action);
+        const bool forwards = forward != nullptr && door->upstreams.contains(forward->upstream) &&
+                              !is_barred_everywhere(*door, won, host);
+        const bool answers = won.claim->redirects || forwards;
         std::vector<std::string>& hosts = hosts_of[won.candidate][name];
         if (answers && (hosts.empty() || hosts.back() != host.text())) hosts.push_back(host.text());
       }

@@ -6,7 +6,9 @@
 //              answers there: a backend, a redirect, a tombstone?  annotations.h
 //   settle     per exposure: what is granted, who owns a host,    conflicts.h, grant.h
 //              who wins a path?
-//   compile    per listener: virtual hosts in matching order      compile.h
+//   certify    per exposure: the certificates of its listeners    certificates.h
+//   compile    per listener: virtual hosts in matching order;     compile.h, upstreams.h,
+//              how what they forward to is spoken to              contact.h
 //   endpoints  the addresses of what is forwarded to              endpoints.h
 //
 // Every known exposure is settled, also one that is not served here: a redirect twin needs its
@@ -20,6 +22,7 @@
 #include "config/config.h"
 #include "kube/objects.h"
 #include "snapshot/snapshot.h"
+#include "translate/material.h"
 
 namespace bd::translate {
 
@@ -28,7 +31,8 @@ struct Input {
   const kube::ObjectSet* objects = nullptr;
   std::vector<IpAddress> node_addresses;  ///< Of this node: refused as endpoints on exposure ports.
   const snapshot::Snapshot* previous =
-      nullptr;  ///< To keep pointers of unchanged units; may be null.
+      nullptr;                         ///< To keep pointers of unchanged units; may be null.
+  const Material* material = nullptr;  ///< Null: none of it is there.
 };
 
 /// generation is left 0: control numbers it. `findings` has those of the sources, and of each

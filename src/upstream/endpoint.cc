@@ -68,7 +68,31 @@ void Endpoint::drop(const Connection* connection) {
   idle_.erase(it);
 }
 
+std::shared_ptr<Shared> Endpoint::shared() const {
+  const auto found = std::find_if(shared_.begin(), shared_.end(),
+                                  [](const auto& entry) { return entry->can_open(); });
+  return found == shared_.end() ? nullptr : *found;
+}
+
+void Endpoint::share(std::shared_ptr<Shared> connection) {
+  if (retired_) return;
+  connection->endpoint = this;
+  shared_.push_back(std::move(connection));
+}
+
+void Endpoint::drop(const Shared& connection) {
+  std::erase_if(shared_, [&](const auto& entry) { return entry.get() == &connection; });
+}
+
+void Endpoint::end_connecting() {
+  connecting_ = false;
+  for (rt::Waiter* waiter : std::exchange(hopeful_, {})) waiter->wake_later();
+}
+
 void Endpoint::drop_idle() {
+  // Those in use end with their last exchange.
+  for (const auto& entry : shared_) entry->endpoint = nullptr;
+  shared_.clear();
   telemetry::WorkerStats::bump(stats_.idle_upstream, -static_cast<std::int64_t>(idle_.size()));
   idle_.clear();
 }

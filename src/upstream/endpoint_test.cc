@@ -12,8 +12,9 @@ using Check = Endpoint::Check;
 
 struct Pool : ::testing::Test {
   Pool()
-      : endpoint(std::make_shared<Endpoint>(reactor, stats,
-                                            SocketAddress::parse("10.0.0.1:80").value())) {}
+      : endpoint(std::make_shared<Endpoint>(
+            reactor, stats, SocketAddress::parse("10.0.0.1:80").value(),
+            std::make_shared<const Profile>(model::Upstream{}, snapshot::Door{}))) {}
 
   /// A connection that has just carried an exchange; the far end goes to `far`.
   std::unique_ptr<Connection> used() {

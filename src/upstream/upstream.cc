@@ -24,9 +24,17 @@ std::shared_ptr<Endpoint> Upstream::pick(std::uint64_t random, const Endpoint* e
   return endpoints_[b]->in_flight() < endpoints_[a]->in_flight() ? endpoints_[b] : endpoints_[a];
 }
 
-std::shared_ptr<Endpoint> Upstreams::endpoint(const SocketAddress& address) {
-  std::shared_ptr<Endpoint>& slot = endpoints_[address];
-  if (!slot) slot = std::make_shared<Endpoint>(reactor_, stats_, address);
+std::shared_ptr<Endpoint> Upstreams::endpoint(const SocketAddress& address,
+                                              const std::shared_ptr<const Profile>& profile) {
+  std::shared_ptr<Endpoint>& slot = endpoints_[{address, profile.get()}];
+  if (!slot) slot = std::make_shared<Endpoint>(reactor_, stats_, address, profile);
+  return slot;
+}
+
+std::shared_ptr<const Profile> Upstreams::profile(const model::Upstream& upstream,
+                                                  const snapshot::Door& door) {
+  std::shared_ptr<const Profile>& slot = profiles_[Profile::key(upstream, door)];
+  if (!slot) slot = std::make_shared<const Profile>(upstream, door);
   return slot;
 }
 
@@ -37,7 +45,7 @@ void Upstreams::assign(Upstream& upstream, const std::vector<model::Endpoint>& l
       stats_.add(telemetry::Counter::denied_endpoints);
       continue;
     }
-    next.push_back(endpoint(entry.address));
+    next.push_back(endpoint(entry.address, upstream.profile_));
     ++next.back()->users;
   }
   release(upstream);
@@ -59,10 +67,13 @@ void Upstreams::apply(std::shared_ptr<const snapshot::Door> door) {
   const bool same_policy =
       door_ && door_->denied == door->denied && door_->allow_loopback == door->allow_loopback;
   policy_ = AddressPolicy(door->denied, door->allow_loopback);
-  for (const auto& [key, unused] : door->upstreams) {
+  for (const auto& [key, facts] : door->upstreams) {
     const auto [it, is_new] = upstreams_.try_emplace(key);
     const auto& wanted = list_of(door.get(), key);
-    if (!is_new && same_policy && list_of(door_.get(), key) == wanted) continue;
+    std::shared_ptr<const Profile> now = profile(facts, *door);
+    const bool same_profile = now == it->second.profile_;
+    it->second.profile_ = std::move(now);
+    if (!is_new && same_policy && same_profile && list_of(door_.get(), key) == wanted) continue;
     assign(it->second, wanted);
   }
   if (upstreams_.size() > door->upstreams.size()) {
@@ -75,12 +86,17 @@ void Upstreams::apply(std::shared_ptr<const snapshot::Door> door) {
       it = upstreams_.erase(it);
     }
   }
+  forget_unused();
+  door_ = std::move(door);
+}
+
+void Upstreams::forget_unused() {
   std::erase_if(endpoints_, [](const auto& entry) {
     if (entry.second->users > 0) return false;
     entry.second->retire();
     return true;
   });
-  door_ = std::move(door);
+  std::erase_if(profiles_, [](const auto& entry) { return entry.second.use_count() == 1; });
 }
 
 const Upstream* Upstreams::find(std::string_view key) const {

@@ -39,9 +39,11 @@ class Upstream {
   /// another. Null: none.
   [[nodiscard]] std::shared_ptr<Endpoint> pick(std::uint64_t random, const Endpoint* except) const;
   [[nodiscard]] std::size_t size() const noexcept { return endpoints_.size(); }
+  [[nodiscard]] const Profile& profile() const noexcept { return *profile_; }
 
  private:
   friend class Upstreams;
+  std::shared_ptr<const Profile> profile_;
   std::vector<std::shared_ptr<Endpoint>> endpoints_;
 };
 
@@ -65,8 +67,12 @@ class Upstreams {
       return std::hash<std::string_view>{}(s);
     }
   };
-  std::shared_ptr<Endpoint> endpoint(const SocketAddress& address);
+  std::shared_ptr<Endpoint> endpoint(const SocketAddress& address,
+                                     const std::shared_ptr<const Profile>& profile);
+  std::shared_ptr<const Profile> profile(const model::Upstream& upstream,
+                                         const snapshot::Door& door);
   void assign(Upstream& upstream, const std::vector<model::Endpoint>& list);
+  void forget_unused();
   static void release(Upstream& upstream);
 
   rt::Reactor& reactor_;
@@ -74,8 +80,9 @@ class Upstreams {
   std::shared_ptr<const snapshot::Door> door_;  // What was applied last.
   AddressPolicy policy_;
   std::unordered_map<std::string, Upstream, Hash, std::equal_to<>> upstreams_;
-  std::map<SocketAddress, std::shared_ptr<Endpoint>>
-      endpoints_;  // One pool per address, whoever uses it.
+  std::map<std::string, std::shared_ptr<const Profile>> profiles_;  // By Profile::key().
+  /// One pool per address and way to speak to it, whoever uses it.
+  std::map<std::pair<SocketAddress, const Profile*>, std::shared_ptr<Endpoint>> endpoints_;
 };
 
 }  // namespace bd::upstream

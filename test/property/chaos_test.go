@@ -1,6 +1,7 @@
 package property
 
 import (
+	"encoding/json"
 	"fmt"
 	"math/rand/v2"
 	"os"
@@ -35,8 +36,10 @@ type chaos struct {
 
 	changes, kills, visits int
 
-	mutex sync.Mutex
-	deeds []string // what was killed, and when
+	mutex      sync.Mutex
+	deeds      []string      // what was killed, and when
+	reconnects int           // of a door with a new controller
+	slowest    time.Duration // of them, from the controller's death
 }
 
 func startChaos(t *testing.T, w *world, b *blastdoor.Blastdoor, seed uint64) *chaos {
@@ -149,10 +152,61 @@ func (c *chaos) killController() {
 	if !c.pause(grace()) {
 		return
 	}
+	died := time.Now()
 	c.killChild("controller")
 	if _, err := poll.Until(20*time.Second, func() error { _, err := blastdoor.Admin("generations"); return err }); err != nil {
 		c.t.Errorf("the controller does not come back: %v", err)
 	}
+	back := time.Now()
+	c.running.Go(func() { c.awaitFeeds(died, back) })
+}
+
+// awaitFeeds notes how long the doors were without a feed: until then no change reaches them, so
+// that a door which waits for it longer than the grace serves what was withdrawn.
+func (c *chaos) awaitFeeds(died, back time.Time) {
+	waiting := map[string]bool{}
+	for e := range residentCount {
+		waiting[exposures[e].name] = true
+	}
+	for len(waiting) > 0 && c.pause(20*time.Millisecond) {
+		text, err := blastdoor.Admin("exposures")
+		if err != nil {
+			continue
+		}
+		for name := range connectedDoors(text) {
+			if !waiting[name] {
+				continue
+			}
+			delete(waiting, name)
+			took := time.Since(died)
+			c.log("%s has a feed again after %v", name, took.Round(time.Millisecond))
+			if waited := time.Since(back); waited > grace() {
+				c.t.Errorf("%s had no feed for %v after the controller was back", name, waited)
+			}
+			c.mutex.Lock()
+			c.reconnects++
+			c.slowest = max(c.slowest, took)
+			c.mutex.Unlock()
+		}
+	}
+}
+
+func connectedDoors(text string) map[string]bool {
+	var page struct {
+		Exposures []struct {
+			Name string
+			Door *struct{ Connected bool }
+		}
+	}
+	connected := map[string]bool{}
+	if json.Unmarshal([]byte(text), &page) == nil {
+		for _, one := range page.Exposures {
+			if one.Door != nil && one.Door.Connected {
+				connected[one.Name] = true
+			}
+		}
+	}
+	return connected
 }
 
 // visit has a second Blastdoor come and go: other ports, one exposure more, two doors at a time.

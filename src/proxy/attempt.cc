@@ -1,0 +1,107 @@
+// The part of an Exchange that gets a lease: a pooled connection, a stream of a shared one, or a
+// new connection.
+
+#include <utility>
+
+#include "proxy/connector.h"
+#include "proxy/exchange.h"
+
+namespace bd::proxy {
+
+using decide::Cause;
+using rt::Waiter;
+using telemetry::Counter;
+using Body = decide::BodyFraming::Kind;
+
+rt::Task<Exchange::Attempt> Exchange::attempt(const std::shared_ptr<upstream::Endpoint>& endpoint,
+                                              Use use) {
+  rt::Task<Cause> leasing = is_h2_ ? lease_h2(endpoint) : lease_h1(endpoint, use);
+  const Cause failed = co_await leasing;
+  if (failed != Cause::none) {
+    const auto kind =
+        failed == Cause::connect_failed ? Attempt::Kind::again : Attempt::Kind::failed;
+    co_return Attempt{kind, failed, Outcome::close};
+  }
+  const Attempt result = co_await relay();
+  co_return result;
+}
+
+void Exchange::end_lease() {
+  lease_ = nullptr;
+  h1_lease_.reset();
+  h2_lease_.reset();
+}
+
+rt::Task<Cause> Exchange::lease_h1(const std::shared_ptr<upstream::Endpoint>& endpoint, Use use) {
+  // A request that can be sent twice needs no look at the pooled connection first: a stale one
+  // costs a retry.
+  const bool can_repeat = is_idempotent_ && body_.kind == Body::none && !wants_websocket_;
+  using Check = upstream::Endpoint::Check;
+  std::unique_ptr<upstream::Connection> connection;
+  if (use == Use::pool) connection = endpoint->take_idle(can_repeat ? Check::events : Check::probe);
+  if (connection == nullptr) {
+    Connector connector(worker_, client_.waiter, *endpoint, timeouts_, client_.peer,
+                        client_.local());
+    const Cause failed = co_await connector.connect();
+    if (failed != Cause::none) co_return failed;
+    connection = connector.take();
+  } else {
+    count(Counter::upstream_reused);
+  }
+  connection->stream.handle().set_sink(&client_.waiter);
+  const auto framing = body_.kind == Body::chunked  ? H1Sink::Framing::chunked
+                       : body_.kind == Body::length ? H1Sink::Framing::raw
+                                                    : H1Sink::Framing::none;
+  lease_ = &h1_lease_.emplace(worker_, endpoint, std::move(connection), method_, upstream_head_,
+                              framing, response_head_max_);
+  co_return Cause::none;
+}
+
+rt::Task<Cause> Exchange::lease_h2(const std::shared_ptr<upstream::Endpoint>& endpoint) {
+  std::shared_ptr<upstream::Shared> shared;
+  const bool ended = body_.kind == Body::none;
+  for (int tries = 0; tries < 3; ++tries) {
+    const Cause failed = co_await share(*endpoint, shared);
+    if (failed != Cause::none) co_return failed;
+    auto stream = shared->open(upstream_fields_.fields(), ended);
+    if (stream == nullptr) continue;  // The server said goodbye, or has no room, just now.
+    lease_ = &h2_lease_.emplace(std::move(shared), std::move(stream), client_.waiter, ended);
+    co_return Cause::none;
+  }
+  co_return Cause::connect_failed;
+}
+
+/// A connection with room for a stream. Of many exchanges that need one, one connects.
+rt::Task<Cause> Exchange::share(upstream::Endpoint& endpoint,
+                                std::shared_ptr<upstream::Shared>& out) {
+  const rt::Instant deadline = now() + timeouts_.connect * 2;
+  const bool pooled = endpoint.profile().proxy_header() == model::ProxyHeader::none;
+  while (pooled) {
+    out = endpoint.shared();
+    if (out != nullptr) {
+      count(Counter::upstream_reused);
+      co_return Cause::none;
+    }
+    if (endpoint.begin_connecting()) break;
+    endpoint.wait_for_shared(client_.waiter);
+    const Waiter::Woken woken = co_await client_.waiter.wait(deadline);
+    endpoint.stop_waiting(client_.waiter);
+    if (woken == Waiter::Woken::deadline || client_.is_gone()) co_return Cause::connect_failed;
+  }
+  Connector connector(worker_, client_.waiter, endpoint, timeouts_, client_.peer, client_.local());
+  const Cause failed = co_await connector.connect();
+  if (failed == Cause::none) {
+    http2::Options options;
+    options.streams_max = model::kStreamsMax;
+    options.head_max = response_head_max_;
+    options.fields_max = model::kResponseFieldsMax;
+    options.stream_window = model::kStreamWindow;
+    options.outbound_max = model::kStreamOutboundMax;
+    out = std::make_shared<upstream::Shared>(worker_.reactor(), connector.take(), options);
+    if (pooled) endpoint.share(out);
+  }
+  if (pooled) endpoint.end_connecting();
+  co_return failed;
+}
+
+}  // namespace bd::proxy

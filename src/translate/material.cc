@@ -1,0 +1,87 @@
+#include "translate/material.h"
+
+#include <algorithm>
+#include <set>
+
+namespace bd::translate {
+namespace {
+
+bool is_ours(std::string_view name) {
+  return name.starts_with(model::kFileUnit) || name == kSystemBundle;
+}
+
+/// Puts what `names` says into `units`: from `known`, or else `missing`, if there is such.
+template <class Unit>
+void fill(const std::set<std::string>& names,
+          const std::map<std::string, std::shared_ptr<const Unit>>& known,
+          const std::shared_ptr<const Unit>& missing,
+          std::map<std::string, std::shared_ptr<const Unit>>& units) {
+  std::erase_if(
+      units, [&](const auto& unit) { return is_ours(unit.first) && !names.contains(unit.first); });
+  for (const std::string& name : names) {
+    const auto found = known.find(name);
+    const auto& unit = found == known.end() ? missing : found->second;
+    if (unit != nullptr) {
+      units.insert_or_assign(name, unit);
+    } else {
+      units.erase(name);
+    }
+  }
+}
+
+void add_certificates(const model::Exposure& exposure, const Material& material,
+                      snapshot::Door& door) {
+  std::set<std::string> names;
+  for (const model::Listener& listener : exposure.listeners) {
+    if (listener.tls.mode == model::TlsMode::secrets) continue;  // The Ingresses say which.
+    std::vector<std::string> served;
+    for (const model::CertificateFiles& files : listener.tls.files) {
+      std::string name = model::file_unit(files.certificate);
+      names.insert(name);
+      if (material.certificates.contains(name)) served.push_back(std::move(name));
+    }
+    if (served.empty()) {
+      door.served_certificates.erase(listener.name);
+    } else {
+      door.served_certificates.insert_or_assign(listener.name, std::move(served));
+    }
+  }
+  fill(names, material.certificates, {}, door.certificates);
+}
+
+void add_bundles(const model::Exposure& exposure, const Material& material, snapshot::Door& door) {
+  std::set<std::string> names;
+  const auto add = [&](const std::string& name) {
+    if (is_ours(name)) names.insert(name);
+  };
+  for (const model::Listener& listener : exposure.listeners) {
+    add(listener.tls.policy.client_ca);
+    for (const auto& [host, policy] : listener.tls.hosts) add(policy.client_ca);
+  }
+  for (const auto& [key, upstream] : door.upstreams) add(upstream.ca);
+  static const auto nobody = std::make_shared<const std::string>();
+  fill(names, material.bundles, nobody, door.bundles);
+}
+
+}  // namespace
+
+bool ends_tls(const model::Exposure& exposure) {
+  return std::ranges::any_of(exposure.listeners, [](const model::Listener& listener) {
+    return listener.tls.mode != model::TlsMode::off;
+  });
+}
+
+void add_material(const model::Exposure& exposure, const Material& material, snapshot::Door& door) {
+  add_certificates(exposure, material, door);
+  add_bundles(exposure, material, door);
+  const auto keys = material.ticket_keys.find(exposure.name);
+  door.ticket_keys.clear();
+  if (keys != material.ticket_keys.end() && ends_tls(exposure)) door.ticket_keys = keys->second;
+}
+
+model::Exposure for_door(model::Exposure exposure) {
+  for (model::Listener& listener : exposure.listeners) listener.tls.files.clear();
+  return exposure;
+}
+
+}  // namespace bd::translate

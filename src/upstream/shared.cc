@@ -1,0 +1,28 @@
+#include "upstream/shared.h"
+
+#include "model/limits.h"
+#include "upstream/endpoint.h"
+
+namespace bd::upstream {
+
+Shared::Shared(rt::Reactor& reactor, std::unique_ptr<Connection> connection,
+               const http2::Options& options)
+    : reactor_(reactor),
+      connection_(std::move(connection)),
+      mux_(reactor, connection_->stream, http2::Role::client, options, *this) {}
+
+void Shared::rest() {
+  if (is_idle()) reactor_.timers().arm(*this, reactor_.now() + model::kSharedIdle);
+}
+
+void Shared::on_timer() {
+  // A server that is about to close says so with GOAWAY, so there is no race to be lost.
+  if (is_idle()) mux_.abandon();
+}
+
+void Shared::on_end() {
+  connection_->stream.close();
+  if (endpoint != nullptr) endpoint->drop(*this);  // The last call: this may be gone after it.
+}
+
+}  // namespace bd::upstream

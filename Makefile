@@ -24,7 +24,7 @@ test-deep: ## the tests again under AddressSanitizer, UBSan and ThreadSanitizer
 	@exec tools/test_deep.sh
 
 acceptance: build ## the long runs: property runs, floods, soaks; not part of CI
-	@tools/install.sh test deep bench
+	@tools/install.sh test deep bench differential
 	@exec tools/acceptance.sh
 
 lint: ## formatting, clang-tidy on what changed, house rules; FILES=… lints those

@@ -5,6 +5,7 @@
 #   build  compile Blastdoor and its unit tests        deep   sanitizers and fuzzers
 #   test   run all tests and the demo                  lint   format and analyse
 #                                                      bench  load generators and the proxies to compare with
+#   differential   the servers that test/differential puts behind Blastdoor
 #
 # Go, for the end-to-end tests, is found or fetched by tools/k8s/go.sh.
 set -euo pipefail
@@ -16,6 +17,7 @@ declare -A packages=(
 	[test]='curl ca-certificates iproute2 nghttp2-client nghttp2-server python3 python3-jinja2 testssl.sh'
 	[deep]='libclang-rt-19-dev llvm-19'
 	[lint]='clang-format-19 clang-tidy-19 python3 shellcheck git'
+	[differential]='nginx-light haproxy apache2-bin nodejs'
 	[bench]='wrk nghttp2-client nginx-light haproxy valgrind libbenchmark-dev python3'
 )
 

@@ -21,7 +21,7 @@ const (
 )
 
 // tlsKey is what makes a listener end TLS by itself; empty: no such key yet, and no such door.
-const tlsKey = ""
+const tlsKey = "tls: self-signed"
 
 const (
 	plainPort = 10000
@@ -41,12 +41,12 @@ func Doors() []*Door {
 }
 
 // StartBlastdoor starts the real binary with those doors in front of an origin for requests and one
-// for responses; port 0: there is none.
-func StartBlastdoor(t testing.TB, requests, responses int) *blastdoor.Blastdoor {
+// for responses; port 0: there is none. idle is how long it keeps connections to them.
+func StartBlastdoor(t testing.TB, requests, responses int, idle string) *blastdoor.Blastdoor {
 	t.Helper()
-	listeners := fmt.Sprintf("  - {name: plain, port: %d, timeouts: {upstreamIdle: 60s}}\n", plainPort)
+	listeners := fmt.Sprintf("  - {name: plain, port: %d, timeouts: {upstreamIdle: %s}}\n", plainPort, idle)
 	if tlsKey != "" {
-		listeners += fmt.Sprintf("  - {name: tls, port: %d, publicScheme: https, %s, timeouts: {upstreamIdle: 60s}}\n", tlsPort, tlsKey)
+		listeners += fmt.Sprintf("  - {name: tls, port: %d, publicScheme: https, %s, timeouts: {upstreamIdle: %s}}\n", tlsPort, tlsKey, idle)
 	}
 	folder := t.TempDir()
 	if err := os.WriteFile(filepath.Join(folder, "all.yaml"), []byte(objects(requests, responses)), 0o644); err != nil {

@@ -80,6 +80,9 @@ func (b *block) directive(word, rest string) error {
 	case "ask":
 		b.vector.Ask = append(b.vector.Ask, rest)
 		return nil
+	case "on":
+		b.vector.On = rest
+		return nil
 	case "then":
 		b.vector.Then = rest
 		if !slices.Contains([]string{"open", "close", "reset"}, rest) {

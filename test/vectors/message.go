@@ -201,6 +201,8 @@ var errChunk = errors.New("chunk framing")
 
 func (m *Message) readChunks(rest string, style Style) error {
 	all := len(rest)
+	var body strings.Builder // there may be thousands of chunks
+	defer func() { m.Body = body.String() }()
 	for {
 		line, behind, found := strings.Cut(rest, "\r\n")
 		if !found {
@@ -223,10 +225,10 @@ func (m *Message) readChunks(rest string, style Style) error {
 			break
 		}
 		if uint64(len(rest)) < size+2 {
-			m.Body += rest[:min(uint64(len(rest)), size)]
+			body.WriteString(rest[:min(uint64(len(rest)), size)])
 			return nil
 		}
-		m.Body += rest[:size]
+		body.WriteString(rest[:size])
 		if rest[size:size+2] != "\r\n" {
 			return fmt.Errorf("%w: %q behind the data", errChunk, rest[size:size+2])
 		}

@@ -22,6 +22,7 @@ type Seen struct {
 // requests for /early before their body is there.
 type Origin struct {
 	listener net.Listener
+	style    Style
 	mutex    sync.Mutex
 	seen     map[string][]Seen // by id
 	crimes   []string
@@ -29,14 +30,15 @@ type Origin struct {
 	served   sync.WaitGroup
 }
 
-// StartOrigin listens at an address until the test ends.
-func StartOrigin(t testing.TB, address string) *Origin {
+// StartOrigin listens at an address until the test ends, and reads in that style: Strict, unless
+// somebody else than Blastdoor writes.
+func StartOrigin(t testing.TB, address string, style Style) *Origin {
 	t.Helper()
 	listener, err := net.Listen("tcp4", address)
 	if err != nil {
 		t.Fatal(err)
 	}
-	o := &Origin{listener: listener, seen: map[string][]Seen{}}
+	o := &Origin{listener: listener, style: style, seen: map[string][]Seen{}}
 	t.Cleanup(func() { _ = listener.Close() })
 	go func() {
 		for {
@@ -78,7 +80,7 @@ func (o *Origin) serve(conn net.Conn) {
 		n, err := conn.Read(buffer)
 		held = append(held, buffer[:n]...)
 		for len(held) > 0 {
-			m, wrong := ReadRequest(string(held), Strict)
+			m, wrong := ReadRequest(string(held), o.style)
 			if wrong != nil {
 				o.crime("connection %d: %v in %.2000q", number, wrong, held)
 				return
@@ -126,7 +128,7 @@ func (o *Origin) cutShort(held []byte, number int) {
 	if len(held) == 0 {
 		return
 	}
-	m, err := ReadRequest(string(held), Strict)
+	m, err := ReadRequest(string(held), o.style)
 	if m == nil || err != nil {
 		o.crime("connection %d ends in %.200q: %v", number, held, err)
 		return

@@ -164,7 +164,7 @@ func (r *Run) nextOrEnd(method string) (*Message, error) {
 			return m, nil
 		}
 		if ended != nil {
-			return nil, fmt.Errorf("no answer, but %.500q and %w", r.held, ended)
+			return nil, fmt.Errorf("no answer, but %d bytes, %.200q…%q, and %w", len(r.held), r.held, r.held[max(0, len(r.held)-60):], ended)
 		}
 		ended = r.more()
 	}

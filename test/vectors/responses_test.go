@@ -15,7 +15,7 @@ const fetchers = 16
 func TestResponses(t *testing.T) {
 	all := load(t, "responses")
 	responder := StartResponder(t, "127.0.0.1:0")
-	StartBlastdoor(t, 0, responder.Port())
+	StartBlastdoor(t, 0, responder.Port(), long)
 	failed := map[string]int{}
 	for number, door := range Doors() {
 		start := time.Now()

@@ -42,6 +42,7 @@ type Vector struct {
 	Wants      []Want
 	Raw        string   // escapes are gone, placeholders are still there
 	Ask        []string // response side: lines of the request; the first may be "HEAD" or "1.0"
+	On         string   // the name of the only door that it is for; empty: all
 	Then       string   // response side: what the origin does afterwards: open, close, reset
 }
 

@@ -31,6 +31,7 @@ Connection::Connection(Role role, const Options& options, Handler& handler)
       options_(options),
       handler_(handler),
       scanner_(role == Role::server ? kPrefaceSize : 0),
+      ids_(role == Role::server),
       builder_(options),
       budgets_(role == Role::server ? std::make_unique<Budgets>() : nullptr) {
   session_ = Callbacks::make_session(*this, role);

@@ -10,7 +10,7 @@ StreamIds::Verdict StreamIds::receive(const FrameHead& frame) noexcept {
   if ((!carries && type != FrameType::rst_stream) || frame.stream == 0) return Verdict::fine;
   std::uint32_t& slot = ended_[(frame.stream >> 1) % kRemembered];
   if (carries && slot == frame.stream) return Verdict::closed;
-  if (type == FrameType::headers) {
+  if (type == FrameType::headers && peer_opens_) {
     if (was_skipped(frame.stream)) return Verdict::skipped;
     open(frame.stream);
   }

@@ -14,6 +14,9 @@ namespace bd::http2 {
 
 class StreamIds {
  public:
+  /// `peer_opens`: the peer is the client. A server answers in any order.
+  explicit StreamIds(bool peer_opens) noexcept : peer_opens_(peer_opens) {}
+
   enum class Verdict : std::uint8_t {
     fine,
     closed,   ///< After END_STREAM or RST_STREAM of the peer (RFC 9113 §5.1).
@@ -27,6 +30,7 @@ class StreamIds {
   [[nodiscard]] bool was_skipped(std::uint32_t id) const noexcept;
   void open(std::uint32_t id) noexcept;
 
+  bool peer_opens_;
   static constexpr std::size_t kRemembered = 64;  // A violation that comes later is ignored.
   std::array<std::uint32_t, kRemembered> ended_{};
   static constexpr std::size_t kGaps = 8;  // Clients use all ids in turn.

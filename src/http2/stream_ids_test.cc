@@ -12,7 +12,7 @@ FrameHead frame(FrameType type, std::uint32_t stream, std::uint8_t flags = 0) {
 }
 
 TEST(StreamIds, NothingFollowsAnEnd) {
-  StreamIds ids;
+  StreamIds ids(true);
   EXPECT_EQ(ids.receive(frame(FrameType::headers, 1)), Verdict::fine);
   EXPECT_EQ(ids.receive(frame(FrameType::data, 1)), Verdict::fine);
   EXPECT_EQ(ids.receive(frame(FrameType::data, 1, kEndStream)), Verdict::fine);
@@ -27,7 +27,7 @@ TEST(StreamIds, NothingFollowsAnEnd) {
 }
 
 TEST(StreamIds, TrailersEndAStreamThatIsOpen) {
-  StreamIds ids;
+  StreamIds ids(true);
   EXPECT_EQ(ids.receive(frame(FrameType::headers, 1)), Verdict::fine);
   EXPECT_EQ(ids.receive(frame(FrameType::headers, 3, kEndStream)), Verdict::fine);
   EXPECT_EQ(ids.receive(frame(FrameType::headers, 1, kEndStream)), Verdict::fine);
@@ -35,7 +35,7 @@ TEST(StreamIds, TrailersEndAStreamThatIsOpen) {
 }
 
 TEST(StreamIds, WhatWasLeftOutCannotBeOpenedLater) {
-  StreamIds ids;
+  StreamIds ids(true);
   EXPECT_EQ(ids.receive(frame(FrameType::headers, 5)), Verdict::fine);
   EXPECT_EQ(ids.receive(frame(FrameType::headers, 3)), Verdict::skipped);
   EXPECT_EQ(ids.receive(frame(FrameType::headers, 1)), Verdict::skipped);
@@ -45,8 +45,16 @@ TEST(StreamIds, WhatWasLeftOutCannotBeOpenedLater) {
   }
 }
 
+TEST(StreamIds, AServerAnswersInAnyOrder) {
+  StreamIds ids(false);
+  EXPECT_EQ(ids.receive(frame(FrameType::headers, 5)), Verdict::fine);
+  EXPECT_EQ(ids.receive(frame(FrameType::headers, 3, kEndStream)), Verdict::fine);
+  EXPECT_EQ(ids.receive(frame(FrameType::headers, 1)), Verdict::fine);
+  EXPECT_EQ(ids.receive(frame(FrameType::data, 3)), Verdict::closed);
+}
+
 TEST(StreamIds, OldStreamsAreForgotten) {
-  StreamIds ids;
+  StreamIds ids(true);
   for (std::uint32_t id = 1; id < 1000; id += 2) {
     EXPECT_EQ(ids.receive(frame(FrameType::headers, id, kEndStream)), Verdict::fine);
   }

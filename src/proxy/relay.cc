@@ -31,7 +31,7 @@ rt::Task<Exchange::Attempt> Exchange::relay() {
       co_return finish_response();
     if (moved) {
       last_progress_ = now();
-      if (++rounds % 4 == 0) co_await client_.waiter.yield();
+      if (++rounds % 2 == 0) co_await client_.waiter.yield();
       continue;
     }
     if (client_.is_gone()) {
@@ -166,7 +166,9 @@ void Exchange::start_response() {
   count_status(head.status);
   response_sink_ = &client_.respond(rewrite, request_sent);
   static_cast<void>(lease_->response());  // The head's views end.
-  client_.listener.reset();               // Long streams keep no table alive.
+  // Nothing is tried again from here on.
+  if (lease_->request().sent() >= upstream_head_.size()) upstream_head_ = {};
+  client_.listener.reset();  // Long streams keep no table alive.
 }
 
 std::optional<Exchange::Attempt> Exchange::step_response_body(bool& moved) {

@@ -68,7 +68,7 @@ rt::Task<Exchange::Attempt> Exchange::tunnel() {
     }
     if (moved) {
       last_progress_ = now();
-      if (++rounds % 4 == 0) co_await client_.waiter.yield();
+      if (++rounds % 2 == 0) co_await client_.waiter.yield();
       continue;
     }
     const rt::Instant idle = last_progress_ + model::kTunnelIdle;

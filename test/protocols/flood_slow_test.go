@@ -45,18 +45,18 @@ func slowWays(host string) []slow {
 
 // hold is one slow client. It returns how long the door bore it.
 func (s slow) hold(speech peers.Speech, reads bool, limit time.Duration) (time.Duration, error) {
+	start := time.Now()
 	conn, err := dialRaw(speech, "http/1.1")
 	if err != nil {
-		return 0, err
+		return shownOut(start, err)
 	}
 	defer conn.Close()
-	start := time.Now()
 	_ = conn.SetDeadline(start.Add(limit))
 	if tcp, ok := conn.(*net.TCPConn); ok && !reads {
 		_ = tcp.SetReadBuffer(4096)
 	}
 	if _, err := io.WriteString(conn, s.start); err != nil {
-		return 0, err
+		return shownOut(start, err)
 	}
 	ended := make(chan error, 1)
 	go func() {
@@ -85,6 +85,15 @@ func (s slow) hold(speech peers.Speech, reads bool, limit time.Duration) (time.D
 			_, _ = io.WriteString(conn, s.drop)
 		}
 	}
+}
+
+// shownOut forgives an error that comes when the time is up: where hundreds shake hands at once on a
+// crowded machine, it may be before the first byte.
+func shownOut(start time.Time, err error) (time.Duration, error) {
+	if took := time.Since(start); took >= slowTimeout*9/10 {
+		return took, nil
+	}
+	return 0, err
 }
 
 // awaitReset notices the end of a connection without reading from it: a write fails then.

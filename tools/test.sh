@@ -18,7 +18,7 @@ step() {
 
 # Kubernetes takes minutes the first time: it builds beside the C++, with what that leaves of the processors. What
 # becomes of it is the business of test/run.sh, which waits for it.
-nice -n 10 tools/k8s/build.sh >/dev/null &
+{ nice -n 10 tools/k8s/build.sh; nice -n 10 tools/peers/build.sh; } >/dev/null &
 
 tools/build.sh release blastdoor || { say "the release build failed"; exit 1; }
 step "unit tests" tools/unit_tests.sh dev

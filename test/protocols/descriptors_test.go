@@ -5,10 +5,10 @@ import (
 	"fmt"
 	"net"
 	"os"
+	"path/filepath"
+	"regexp"
 	"testing"
 	"time"
-
-	"golang.org/x/sys/unix"
 
 	"blastdoor.io/test/blastdoor"
 	"blastdoor.io/test/expect"
@@ -56,23 +56,31 @@ func openFiles(t *testing.T, pid int) int {
 	return len(entries)
 }
 
+// filesMax is the RLIMIT_NOFILE of a Blastdoor that is short of descriptors.
+const filesMax = 100
+
 // A door that runs out of descriptors does not spin, and goes on when there are some again.
 func TestDescriptorsUsedUp(t *testing.T) {
-	w, _, host := serving(t)
-	pid := w.Door(exposure)
-	limit := uint64(openFiles(t, pid) + 40)
-	var old unix.Rlimit
-	if err := unix.Prlimit(pid, unix.RLIMIT_NOFILE, &unix.Rlimit{Cur: limit, Max: limit}, &old); err != nil {
+	limited := filepath.Join(t.TempDir(), "blastdoor")
+	text := fmt.Sprintf("#!/bin/sh\nulimit -n %d\nexec '%s' \"$@\"\n", filesMax, blastdoor.Binary(t))
+	if err := os.WriteFile(limited, []byte(text), 0o755); err != nil {
 		t.Fatal(err)
 	}
-	closeAll := idle(t, 200)
-	poll.Eventually(t, expect.Soon, "no descriptor is left", func() error {
-		if open := openFiles(t, pid); open < int(limit)-4 {
-			return fmt.Errorf("%d of %d", open, limit)
-		}
-		return nil
-	})
+	t.Setenv("BLASTDOOR_BIN", limited)
+	w, _, host := serving(t)
+	pid := w.Door(exposure)
+	limits, err := os.ReadFile(fmt.Sprintf("/proc/%d/limits", pid))
+	if err != nil || !regexp.MustCompile(fmt.Sprintf(`Max open files +%d +%d `, filesMax, filesMax)).Match(limits) {
+		t.Fatalf("the door is not limited: %v\n%s", err, limits)
+	}
+	idleFiles := openFiles(t, pid)
+	closeAll := idle(t, 300)
 	rests(t, pid)
+	held := openFiles(t, pid)
+	if held <= idleFiles+10 {
+		t.Errorf("the door holds %d descriptors, %d when idle: the test did not use them up", held, idleFiles)
+	}
+	t.Logf("%d descriptors when idle, %d when used up", idleFiles, held)
 	closeAll()
 	poll.Eventually(t, 2*time.Second, "it accepts again", blastdoor.Expect(plainPort, host, "/", 200, ""))
 	rests(t, pid)

@@ -25,9 +25,10 @@ func (c Cuts) String() string {
 
 const (
 	everywhere    = 400  // bytes up to which a vector is cut at every place
-	everyPlaceMax = 4000 // the same when it is exhaustive
+	everyPlaceMax = 1000 // the same when it is exhaustive
 	bytewise      = 1500
-	longPiece     = 1021 // of the rest, when the first bytes went one by one
+	bytewiseMax   = 10_000 // the same when it is exhaustive: clients read what has come again with each piece
+	longPiece     = 1021   // of the rest, when the first bytes went one by one
 )
 
 // AllCuts are the ways to cut size bytes: whole, byte by byte, and in two at each place. What is
@@ -58,7 +59,7 @@ func byteByByte(size int, exhaustive bool) Cuts {
 	for at := 1; at < size; {
 		cuts = append(cuts, at)
 		switch {
-		case exhaustive || size <= bytewise || at < bytewise/2 || size-at < bytewise/2:
+		case exhaustive && size <= bytewiseMax || size <= bytewise || at < bytewise/2 || size-at < bytewise/2:
 			at++
 		default:
 			at += min(longPiece, size-at-bytewise/2+1)

@@ -65,7 +65,10 @@ rt::Task<Cause> H1Client::read_head() {
   const rt::Instant deadline = worker.reactor().now() + listener->facts.timeouts.request_head;
   for (;;) {
     const auto size = parser.parse(session_.in.bytes(), parsed_);
-    if (!size) co_return cause_of(size.error());
+    if (!size) {
+      head_.method = parsed_.method;  // Known from the first line on: a HEAD gets no body.
+      co_return cause_of(size.error());
+    }
     if (*size) {
       head_size_ = **size;
       co_return take_head();

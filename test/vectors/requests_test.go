@@ -20,11 +20,6 @@ const (
 	oneIn, oneInOverTLS = 3, 25
 )
 
-// pending are vectors that the doors do not pass yet, each with the reason.
-var pending = map[string]string{
-	"head-illegal": "the door answers a HEAD that it refuses for its head with a body",
-}
-
 // only is the name, or the start of it, of the vectors to run: BLASTDOOR_VECTORS_ONLY.
 var only = os.Getenv("BLASTDOOR_VECTORS_ONLY")
 
@@ -118,7 +113,7 @@ func exchangeAll(t *testing.T, runs []*Run) {
 
 func judgeAll(t *testing.T, runs []*Run, seen map[string][]Seen) {
 	t.Helper()
-	failed, waits := map[string]int{}, map[string]int{}
+	failed := map[string]int{}
 	known := map[string]bool{}
 	for _, r := range runs {
 		known[r.ID] = true
@@ -131,19 +126,8 @@ func judgeAll(t *testing.T, runs []*Run, seen map[string][]Seen) {
 		if err == nil {
 			continue
 		}
-		if why := pending[r.Vector.Name]; why != "" {
-			if waits[r.Vector.Name]++; waits[r.Vector.Name] == 1 {
-				t.Logf("PENDING: %s: %s: %v", r.Vector.Name, why, err)
-			}
-			continue
-		}
 		if failed[r.Vector.Name]++; failed[r.Vector.Name] == 1 && len(failed) <= loud {
 			t.Errorf("%v\n\t%v", r, err)
-		}
-	}
-	for name := range pending {
-		if waits[name] == 0 && only == "" {
-			t.Logf("%s passes: take it from the list of those that do not", name)
 		}
 	}
 	for id, requests := range seen {

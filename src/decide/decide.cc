@@ -82,10 +82,16 @@ void resolve_client(const Listener& listener, const Request& request, Decision& 
   out.peer_trusted =
       std::any_of(trusted.begin(), trusted.end(), [&](const Cidr& c) { return c.contains(peer); });
   const http::Field* last = nullptr;
+  std::size_t hops = 0;
+  std::size_t bytes = 0;
   for (const http::Field& field : *request.fields) {
     // A balancer passes a client's X_Forwarded_For on, and it may stand behind its own
     // X-Forwarded-For.
-    if (field.id == FieldName::x_forwarded_for && !http::is_look_alike(field)) last = &field;
+    if (field.id == FieldName::x_forwarded_for && !http::is_look_alike(field)) {
+      last = &field;
+      hops += 1 + static_cast<std::size_t>(std::count(field.value.begin(), field.value.end(), ','));
+      bytes += field.value.size();
+    }
     if (field.id == FieldName::x_forwarded_proto &&
         !ascii::equal_fold(field.value, model::name(listener.facts.public_scheme))) {
       out.forwarded_proto_mismatch = true;
@@ -97,6 +103,10 @@ void resolve_client(const Listener& listener, const Request& request, Decision& 
     return;
   }
   if (IpAddress client; last_forwarded_for(last->value, client)) out.client = client;
+  // An ALB refuses it too (463): nobody is that far away.
+  if (hops > model::kForwardedForMax || bytes > model::kForwardedForBytesMax) {
+    out.cause = Cause::bad_request;
+  }
 }
 
 bool is_health_probe(const Listener& listener, const Request& request, const Decision& decision) {
@@ -153,6 +163,7 @@ bool last_forwarded_for(std::string_view value, IpAddress& out) {
 Decision decide(const Listener& listener, const Request& request, const DoorState& state) {
   Decision out;
   resolve_client(listener, request, out);
+  if (out.cause != Cause::none) return out;
   if (request.method == Method::connect || request.method == Method::trace) {
     out.cause = Cause::method_refused;
     return out;

@@ -341,6 +341,29 @@ RC_GTEST_PROP(DecideProperty, NoFieldMovesARequest, ()) {
   }
 }
 
+TEST(ForwardedFor, OfABalancerHasABound) {
+  struct Case {
+    std::size_t hops;
+    std::size_t padding;
+    Cause cause;
+  };
+  constexpr Case cases[] = {{30, 0, Cause::none},
+                            {31, 0, Cause::bad_request},
+                            {2, 1024 - 16, Cause::none},
+                            {2, 1024 - 15, Cause::bad_request}};
+  for (const Case& c : cases) {
+    std::string value = "1.1.1.1" + std::string(c.padding, ' ');
+    for (std::size_t i = 1; i < c.hops; ++i) value += ", 1.1.1.1";
+    const Listener shop =
+        testing::listener({{"shop.example.com", prefix("/"), model::Forward{"shop/web:80"}}});
+    const Ask asked{.fields = {{"X-Forwarded-For", value}}, .peer = "10.0.0.1:1"};
+    EXPECT_EQ(ask(shop, asked).cause, c.cause) << c.hops << " " << c.padding;
+    const Ask stranger{.fields = {{"X-Forwarded-For", value}}, .peer = "192.0.2.1:1"};
+    EXPECT_EQ(ask(shop, stranger).cause,
+              Cause::none);  // What is ignored has no bound but the head's.
+  }
+}
+
 TEST(LastForwardedFor, TakesOneAddressOrNothing) {
   struct Case {
     const char* value;

@@ -43,6 +43,7 @@ struct Timeouts {
 // Fixed bounds, process wide.
 inline constexpr std::size_t kRelayBuffer = 16_KiB;          // One hot read buffer; held only while data moves.
 inline constexpr std::size_t kLocalBodyDrainMax = 64_KiB;    // Request body read past one of our own answers.
+inline constexpr std::size_t kBodyRateMin = 240_B;           // A second, of a request body, once it may go; less is a client that holds on to us.
 inline constexpr std::size_t kChunkExtensionMax = 256_B;     // Per message; ignored and never forwarded.
 inline constexpr std::size_t kTrailerMax = 8_KiB;            // Trailer section, dropped.
 inline constexpr std::uint32_t kForwardedForMax = 30;        // Addresses; an ALB answers 463 above it.

@@ -58,7 +58,8 @@ class Exchange {
   Attempt finish_response();
   Attempt fail_attempt(Cause cause);
   Attempt timed_out();
-  [[nodiscard]] rt::Instant deadline() const;
+  [[nodiscard]] rt::Instant deadline();
+  [[nodiscard]] rt::Instant body_deadline();
   void forward_interim();
   void prepare_upstream_head();
   [[nodiscard]] decide::Request request() const;
@@ -92,6 +93,7 @@ class Exchange {
   Sink* response_sink_ = nullptr;  // The response has begun.
   bool is_tunnel_ = false;
   rt::Instant last_progress_;
+  rt::Instant body_due_from_;         // The client's time for its body counts from then.
   rt::Instant answer_awaited_since_;  // The request was sent then, or an interim response came.
   std::uint32_t interim_count_ = 0;
 };

@@ -1,6 +1,7 @@
 // The part of an Exchange in which both sides are connected: request and response move at the same
 // time, each as far as its source gives and its sink takes, and one wait watches both connections.
 
+#include <algorithm>
 #include <utility>
 
 #include "proxy/exchange.h"
@@ -15,7 +16,7 @@ using telemetry::Counter;
 using Body = decide::BodyFraming::Kind;
 
 rt::Task<Exchange::Attempt> Exchange::relay() {
-  last_progress_ = answer_awaited_since_ = now();
+  last_progress_ = answer_awaited_since_ = body_due_from_ = now();
   if (std::exchange(expects_continue_, false)) {  // RFC 9110 §10.1.1
     static const http::Fields none;
     client_.interim({.status = 100, .fields = &none});
@@ -45,12 +46,23 @@ rt::Task<Exchange::Attempt> Exchange::relay() {
   co_return result;
 }
 
-rt::Instant Exchange::deadline() const {
+/// No pause may be too long, and no body too slow as a whole: one byte now and then would hold a
+/// connection here and upstream for good.
+rt::Instant Exchange::body_deadline() {
+  const rt::Instant pause = last_progress_ + timeouts_.body_idle;
+  if (lease_->request().state() != Sink::State::open || client_.body().finished()) return pause;
+  const std::uint64_t received = client_.body().received();
+  const auto earned = std::chrono::milliseconds(received * 1000 / model::kBodyRateMin);
+  // While the upstream takes nothing, the client cannot send.
+  if (!lease_->takes_bytes()) body_due_from_ = std::max(body_due_from_, now() - earned);
+  return std::min(pause, body_due_from_ + timeouts_.body_idle + earned);
+}
+
+rt::Instant Exchange::deadline() {
   const bool waits_for_answer =
       response_sink_ == nullptr && lease_->request().state() != Sink::State::open;
   // The head has one bound as a whole: a head that drips in is as late as none.
-  return waits_for_answer ? answer_awaited_since_ + timeouts_.response_head
-                          : last_progress_ + timeouts_.body_idle;
+  return waits_for_answer ? answer_awaited_since_ + timeouts_.response_head : body_deadline();
 }
 
 /// Before the response's head an answer of our own is possible; after it the client must see a

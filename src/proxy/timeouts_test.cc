@@ -81,6 +81,21 @@ TEST(Timeouts, ABodyThatStopsIsTheClientsFault) {
   }
 }
 
+TEST(Timeouts, ABodyThatDripsInIsAsLateAsOneThatStops) {
+  ManualUpstream upstream;
+  TestDoor door([](model::Listener& l) { l.timeouts.body_idle = 200ms; });
+  door.route("a.test", {upstream.port()});
+  Client client(door.port());
+  client.send("POST / HTTP/1.1\r\nHost: a.test\r\nContent-Length: 100000\r\n\r\n");
+  Client served = upstream.accept();
+  // One byte at every eighth look: never a pause of 200 ms, but less than 240 in a second.
+  EXPECT_TRUE(eventually([&, looks = 0]() mutable {
+    if (++looks % 8 == 0) client.send("x");
+    return door.counter(Counter::timeouts_downstream) == 1;
+  }));
+  EXPECT_TRUE(contains(client.rest(), "X-Blastdoor-Cause: client-timeout\r\n"));
+}
+
 TEST(Timeouts, AnAnswerThatStopsIsCutOff) {
   ManualUpstream upstream;
   TestDoor door([](model::Listener& l) { l.timeouts.body_idle = 100ms; });

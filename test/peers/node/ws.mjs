@@ -18,7 +18,7 @@ const server = http.createServer((request, response) => {
   response.statusCode = report?.ended ? 200 : 404;
   response.end(JSON.stringify(report ?? null));
 });
-const sockets = new WebSocketServer({ server, maxPayload: 8 << 20, perMessageDeflate: false });
+const sockets = new WebSocketServer({ server, maxPayload: 32 << 20, perMessageDeflate: false });
 sockets.on('connection', (socket, request) => {
   const report = { ended: false, events: [], hop: request.headers['x-blastdoor-hop'] ?? '' };
   reports.set(new URL(request.url, 'http://peer').searchParams.get('id'), report);

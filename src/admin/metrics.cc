@@ -179,6 +179,28 @@ void print_routes(Samples& out, const View& view) {
   }
 }
 
+void print_listener_tls(Samples& out, const View& view) {
+  for (const model::Exposure& exposure : view.exposures) {
+    if (std::find(view.enabled.begin(), view.enabled.end(), exposure.name) == view.enabled.end())
+      continue;
+    for (const model::Listener& listener : exposure.listeners) {
+      out.add({{"exposure", exposure.name},
+               {"listener", listener.name},
+               {"mode", model::name(listener.tls.mode)}},
+              1);
+    }
+  }
+}
+
+void print_upstream_tls(Samples& out, const View& view) {
+  if (view.snapshot == nullptr) return;
+  for (const auto& [name, door] : view.snapshot->doors) {
+    for (const auto& [key, upstream] : door->upstreams) {
+      out.add({{"exposure", name}, {"upstream", key}, {"mode", model::name(upstream.tls)}}, 1);
+    }
+  }
+}
+
 void print_public_hosts(Samples& out, const View& view) {
   std::size_t hosts = 0;
   if (view.snapshot != nullptr) {
@@ -220,6 +242,12 @@ constexpr Family kFamilies[] = {
      "Routes that were compiled: forward, redirect, or refuse (503).", print_routes},
     {"blastdoor_public_virtual_hosts", "gauge", "",
      "Hosts that exposures of side external serve, over all of them.", print_public_hosts},
+    {"blastdoor_listener_tls", "gauge", "exposure, listener, mode",
+     "1 for how the way from the client is encrypted: off, self-signed, files or secrets.",
+     print_listener_tls},
+    {"blastdoor_upstream_tls", "gauge", "exposure, upstream, mode",
+     "1 for how the way to the upstream is encrypted: off, prefer, require or verify.",
+     print_upstream_tls},
     {"blastdoor_certificate_not_after_seconds", "gauge", "exposure, certificate",
      "When the certificate expires, in Unix seconds.",
      [](Samples& out, const View& view) {

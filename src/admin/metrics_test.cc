@@ -53,6 +53,8 @@ TEST(Metrics, ShowWhatTheViewSays) {
           R"(blastdoor_routes{exposure="external-http",action="redirect"} 1)",
           "blastdoor_public_virtual_hosts 1",
           R"(blastdoor_certificate_not_after_seconds{exposure="external-http",certificate="file shop.crt"} 1700086400)",
+          R"(blastdoor_listener_tls{exposure="internal-http",listener="main",mode="off"} 1)",
+          R"(blastdoor_upstream_tls{exposure="internal-http",upstream="shop/inner:80",mode="off"} 1)",
           R"(blastdoor_door_connected{exposure="external-http"} 0)",
           R"(blastdoor_door_acked_generation{exposure="internal-http"} 7)",
           R"(blastdoor_door_quarantined_generation{exposure="external-http"} 5)",

@@ -89,6 +89,10 @@ struct Endpoint {
 /// `require`: TLS, unverified. `verify`: TLS, the certificate checked against `ca` and
 /// `server_name`.
 enum class UpstreamTls : std::uint8_t { off, prefer, require, verify };
+[[nodiscard]] constexpr std::string_view name(UpstreamTls mode) {
+  constexpr std::string_view names[] = {"off", "prefer", "require", "verify"};
+  return names[static_cast<std::size_t>(mode)];
+}
 /// `h2`: HTTP/2, by ALPN over TLS, by prior knowledge without (h2c).
 enum class UpstreamProtocol : std::uint8_t { http1, h2 };
 /// Which PROXY protocol header goes in front of each connection.

@@ -33,6 +33,8 @@ class Client {
   [[nodiscard]] bool was_reset() const { return reset_; }
   [[nodiscard]] bool at_end() const { return end_; }
   void finish_sending();
+  /// The socket, for whoever speaks more than text over it.
+  [[nodiscard]] UniqueFd take() { return std::move(fd_); }
 
  private:
   UniqueFd fd_;

@@ -19,16 +19,18 @@ namespace {
 struct Way {
   TunnelSource from;
   Sink& to;
-  bool told = false;  // Our close frame was the last thing that went this way.
+  bool told = false;   // Our close frame was the last thing that went this way.
+  bool ended = false;  // And the sender is done too.
 
   bool move() {
     if (!told) return pump(from, to);
     const Run run = from.next();  // An answer to the goodbye, or what crossed it.
     from.consume(run.data.size());
+    ended = run.last;
     return !run.data.empty();
   }
   [[nodiscard]] bool is_over() const {
-    return from.state() != Source::State::open || to.state() != Sink::State::open;
+    return ended || from.state() != Source::State::open || to.state() != Sink::State::open;
   }
   [[nodiscard]] bool is_broken() const {
     return from.state() != Source::State::open || to.state() == Sink::State::failed;

@@ -11,13 +11,15 @@ Shared::Shared(rt::Reactor& reactor, std::unique_ptr<Connection> connection,
       connection_(std::move(connection)),
       mux_(reactor, connection_->stream, http2::Role::client, options, *this) {}
 
+/// A stream that was cancelled leaves a little later, so that only the timer knows who is idle.
 void Shared::rest() {
-  if (is_idle()) reactor_.timers().arm(*this, reactor_.now() + model::kSharedIdle);
+  if (!mux_.over()) reactor_.timers().arm(*this, reactor_.now() + model::kSharedIdle);
 }
 
 void Shared::on_timer() {
+  if (!is_idle()) return rest();
   // A server that is about to close says so with GOAWAY, so there is no race to be lost.
-  if (is_idle()) mux_.abandon();
+  mux_.abandon();
 }
 
 void Shared::on_end() {

@@ -24,7 +24,7 @@ class Shared final : public mux::Owner,
   [[nodiscard]] bool is_idle() const { return mux_.stream_count() == 0; }
   /// Of whom this is; null once it was given up.
   Endpoint* endpoint = nullptr;
-  /// An exchange ended: with nobody left it is kept for a while.
+  /// An exchange ended: from now on it is kept for a while, if nobody else comes.
   void rest();
 
  private:

@@ -238,7 +238,7 @@ void Connection::end() {
   if (std::exchange(over_, true)) return;
   stream_.handle().set_sink(nullptr);
   for (auto& [id, stream] : streams_) {
-    stream->closed_ = true;
+    stream->closed_ = stream->lost_ = true;
     stream->error_ = Stream::kInternalError;
     news(stream);
   }

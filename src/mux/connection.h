@@ -47,7 +47,9 @@ class Stream {
   [[nodiscard]] bool closed() const noexcept { return closed_; }
   /// Of a stream that closed before both halves were complete.
   [[nodiscard]] std::uint32_t error() const noexcept { return error_; }
-  /// The connection is gone, or refused the stream before it reached the application.
+  /// The connection ended, and the stream with it.
+  [[nodiscard]] bool lost() const noexcept { return lost_; }
+  /// The peer refused the stream before it reached the application.
   [[nodiscard]] bool refused() const noexcept { return closed_ && error_ == kRefusedStream; }
 
   void submit_head(int status, std::span<const http::Field> fields, bool end);
@@ -71,6 +73,7 @@ class Stream {
   std::uint32_t error_ = 0;
   bool ended_ = false;
   bool closed_ = false;
+  bool lost_ = false;
   bool has_news_ = false;
 };
 

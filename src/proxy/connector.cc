@@ -27,9 +27,11 @@ rt::Task<Cause> Connector::connect() {
     co_return secured;
   }
   if (!may_be_plain) co_return secured;
-  worker_.stats().add(Counter::upstream_tls_fallbacks);
-  endpoint_.plain_until = worker_.reactor().now() + model::kPlainMemory;
   const Cause again = co_await connect_tcp();
+  if (again == Cause::none) {
+    worker_.stats().add(Counter::upstream_tls_fallbacks);
+    endpoint_.plain_until = worker_.reactor().now() + model::kPlainMemory;
+  }
   co_return again;
 }
 

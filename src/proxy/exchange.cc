@@ -193,6 +193,7 @@ rt::Task<Outcome> Exchange::forward() {
     endpoint->end();
     end_lease();
     if (result.kind == Attempt::Kind::finished) co_return result.outcome;
+    if (client_.is_gone()) co_return Outcome::reset;
     if (result.kind == Attempt::Kind::again && tries == 0) {
       count(Counter::retries);
       if (result.cause == Cause::connect_failed) count(Counter::upstream_connect_failures);

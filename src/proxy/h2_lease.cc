@@ -46,7 +46,7 @@ void H2Lease::take_head() {
 }
 
 bool H2Lease::is_unprocessed(bool repeatable) const {
-  return stream_->refused() || (repeatable && !heard_ && stream_->closed());
+  return stream_->refused() || (repeatable && !heard_ && stream_->lost());
 }
 
 }  // namespace bd::proxy

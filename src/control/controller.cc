@@ -8,6 +8,7 @@
 
 #include "base/log.h"
 #include "base/version.h"
+#include "control/describe.h"
 #include "control/findings.h"
 #include "translate/compile.h"
 #include "translate/endpoints.h"
@@ -28,36 +29,14 @@ constexpr int kAfterBypassShare = 20;
 /// A disk may stand still for a moment while others sync; a state that is not written by then is a
 /// finding.
 constexpr auto kWriteMax = 2s;
-/// Between two looks at the files of certificates. A change is taken at the second look.
-constexpr auto kMaterialLook = 500ms;
+/// Between two looks at the age of ticket keys.
+constexpr auto kKeyLook = 500ms;
 constexpr std::size_t kGenerationsKept = 32;
 constexpr std::size_t kChangesListed = 32;
 
 std::int64_t unix_ms() {
   const auto now = std::chrono::system_clock::now().time_since_epoch();
   return std::chrono::duration_cast<std::chrono::milliseconds>(now).count();
-}
-
-/// `internal-http: +2 -1 hosts, 3 endpoint lists`
-std::string describe(const std::string& door, const snapshot::Difference& d) {
-  std::vector<std::string> parts;
-  const auto count = [&](const auto& put, const auto& drop, std::string_view what) {
-    if (put.empty() && drop.empty()) return;
-    parts.push_back(fmt::format("+{} -{} {}", put.size(), drop.size(), what));
-  };
-  count(d.put_hosts, d.drop_hosts, "hosts");
-  count(d.put_upstreams, d.drop_upstreams, "upstreams");
-  if (!d.put_endpoints.empty()) {
-    parts.push_back(fmt::format("{} endpoint lists", d.put_endpoints.size()));
-  }
-  count(d.put_certificates, d.drop_certificates, "certificates");
-  count(d.put_bundles, d.drop_bundles, "CA bundles");
-  if (!d.put_served.empty()) parts.emplace_back("who serves which certificate");
-  if (d.ticket_keys) parts.emplace_back("session ticket keys");
-  if (d.exposure) parts.emplace_back("facts of listeners");
-  if (d.denied) parts.emplace_back("own addresses");
-  if (parts.empty()) parts.emplace_back("the same under a new configuration");
-  return fmt::format("{}: {}", door, fmt::join(parts, ", "));
 }
 
 /// No Secret is asked for unless some exposure that is served here may use one (invariant 11).
@@ -88,6 +67,9 @@ Controller::Controller(rt::Reactor& reactor, config::Config config,
       epoch_(static_cast<std::uint64_t>(unix_ms())),
       writer_([this](const std::string& door, std::uint64_t number, int error) {
         reactor_.post([this, door, number, error] { was_written(door, number, error); });
+      }),
+      tls_watch_([this](TlsWatch::News news) {
+        reactor_.post([this, news = std::move(news)]() mutable { on_files(std::move(news)); });
       }) {
   for (const model::Exposure& exposure : config_.exposures) {
     if (config_.is_enabled(exposure.name)) link(exposure.name);
@@ -165,8 +147,13 @@ std::uint64_t Controller::next_generation() {
 }
 
 void Controller::start() {
-  use_material();
-  look_at_material();
+  TlsFiles files;  // What is served first has its certificates: nobody waits for us yet.
+  files.use(config_);
+  log_failures(files.take_failures());
+  tls_files_ = std::make_shared<const TlsFiles>(files);
+  tls_files_->add_to(material_);
+  tls_watch_.start(std::move(files));
+  rotate_keys();
   load_from_disk();
   start_sources();
 }
@@ -196,29 +183,32 @@ void Controller::load_from_disk() {
   if (loaded.doors.size() == links_.size()) become_ready();
 }
 
-void Controller::use_material() {
-  tls_files_.use(config_);
-  static_cast<void>(ticket_keys_.refresh(config_, reactor_.now()));
-  tls_files_.add_to(material_);
-  material_.ticket_keys = ticket_keys_.all();
-  log_failures();
-}
-
 /// But for the system's bundle, which not everybody needs: findings() knows who does.
-void Controller::log_failures() {
-  for (const std::string& failure : tls_files_.take_failures()) {
+void Controller::log_failures(const std::vector<std::string>& failures) {
+  for (const std::string& failure : failures) {
     if (!failure.starts_with(config::kSystemCa)) log::warn(failure);
   }
 }
 
-void Controller::look_at_material() {
-  const bool renewed = tls_files_.look();
-  log_failures();
-  const bool rotated = ticket_keys_.refresh(config_, reactor_.now());
-  if (renewed) tls_files_.add_to(material_);
-  if (rotated) material_.ticket_keys = ticket_keys_.all();
-  if (renewed || rotated) publish_material();
-  reactor_.timers().arm(material_timer_, reactor_.now() + kMaterialLook);
+void Controller::rotate_keys() {
+  if (ticket_keys_.refresh(config_, reactor_.now())) {
+    material_.ticket_keys = ticket_keys_.all();
+    publish_material();
+  }
+  reactor_.timers().arm(key_timer_, reactor_.now() + kKeyLook);
+}
+
+void Controller::on_files(TlsWatch::News news) {
+  log_failures(news.failures);
+  const bool is_awaited = awaited_ && awaited_->number == news.asked;
+  // What another configuration names that never came into force is of no use.
+  if (!is_awaited && news.asked != tls_number_) return;
+  tls_files_ = std::move(news.files);
+  tls_files_->add_to(material_);
+  if (!is_awaited) return publish_material();
+  tls_number_ = news.asked;
+  Awaited now = *std::exchange(awaited_, std::nullopt);
+  adopt(std::move(now.config), now.file);
 }
 
 /// No pass, like endpoints: certificates are renewed and keys rotated under tables that stay.
@@ -452,7 +442,7 @@ std::vector<model::Finding> Controller::findings() const {
   const auto add = [&](const std::vector<model::Finding>& more) {
     out.insert(out.end(), more.begin(), more.end());
   };
-  add(tls_files_.findings(system_bundle_is_used()));
+  add(tls_files_->findings(system_bundle_is_used()));
   add(certificates_.findings(unix_ms() / 1000));
   if (snapshot_) out.insert(out.end(), snapshot_->findings.begin(), snapshot_->findings.end());
   return out;
@@ -480,10 +470,16 @@ void Controller::reconfigure(const config::Loaded& loaded, const std::string& fi
     configuration_findings_.push_back(restart_needed(keys, file));
     config::keep_restart_keys(config_, next);
   }
-  if (next == config_) return;
+  if (next == (awaited_ ? awaited_->config : config_)) return;
+  const std::uint64_t number = tls_watch_.use(next);
+  awaited_ = Awaited{std::move(next), file, number};
+}
+
+void Controller::adopt(config::Config next, const std::string& file) {
   const bool same_scope = kube_scope(next) == kube_scope(config_);
   config_ = std::move(next);
-  use_material();
+  static_cast<void>(ticket_keys_.refresh(config_, reactor_.now()));
+  material_.ticket_keys = ticket_keys_.all();
   reconfigured_ = true;
   if (!same_scope) watch_kubernetes_again();
   log::info(fmt::format("{}: the new configuration is in force", file));

@@ -4,13 +4,15 @@
 //
 // Everything here runs on one reactor's thread. Sources post to it; the supervisor's records and
 // the feeds' sockets are handles of it. Nothing on it waits for a disk once it has started: states
-// are written by a thread of their own (docs/adr/0013), and so is the log (base/log.h).
+// are written by a thread of their own (docs/adr/0013), and so is the log (base/log.h); the files
+// of certificates are read by another one.
 
 #include <cstdint>
 #include <deque>
 #include <functional>
 #include <map>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -21,7 +23,7 @@
 #include "control/state_writer.h"
 #include "control/store.h"
 #include "control/ticket_keys.h"
-#include "control/tls_files.h"
+#include "control/tls_watch.h"
 #include "rt/reactor.h"
 #include "snapshot/snapshot.h"
 #include "source/source.h"
@@ -57,7 +59,8 @@ class Controller final : private rt::Timer {
   void attach_stats(const std::string& door, int memfd);
   void quarantine(const std::string& door, std::uint64_t generation);
   /// New configuration while running: live keys take effect, keys that need a restart become a
-  /// finding; mistakes keep the old one and become findings.
+  /// finding; mistakes keep the old one and become findings. It is in force when the certificates
+  /// that it names were read.
   void reconfigure(const config::Loaded& loaded, const std::string& file);
 
   [[nodiscard]] const config::Config& config() const noexcept { return config_; }
@@ -77,21 +80,22 @@ class Controller final : private rt::Timer {
   [[nodiscard]] bool is_ready() const noexcept { return ready_; }
 
  private:
-  /// Certificates and ticket keys have their own pace.
-  class MaterialTimer final : public rt::Timer {
+  /// Ticket keys have their own pace.
+  class KeyTimer final : public rt::Timer {
    public:
-    explicit MaterialTimer(Controller& controller) : controller_(controller) {}
-    void on_timer() override { controller_.look_at_material(); }
+    explicit KeyTimer(Controller& controller) : controller_(controller) {}
+    void on_timer() override { controller_.rotate_keys(); }
 
    private:
     Controller& controller_;
   };
 
   void on_timer() override { run_due(); }
-  void use_material();
-  void look_at_material();
+  void rotate_keys();
+  void on_files(TlsWatch::News news);
+  void adopt(config::Config next, const std::string& file);
   void publish_material();
-  void log_failures();
+  static void log_failures(const std::vector<std::string>& failures);
   void start_sources();
   void watch_kubernetes();
   void watch_kubernetes_again();
@@ -121,10 +125,10 @@ class Controller final : private rt::Timer {
   std::uint64_t kept_since_ = 0;  // States before this were compiled under another fingerprint.
   std::uint64_t epoch_;
   Store store_;
-  TlsFiles tls_files_;
+  std::shared_ptr<const TlsFiles> tls_files_ = std::make_shared<const TlsFiles>();
   TicketKeys ticket_keys_;
   translate::Material material_;  // Of both.
-  MaterialTimer material_timer_{*this};
+  KeyTimer key_timer_{*this};
   Certificates certificates_;  // Of snapshot_.
   std::vector<std::unique_ptr<source::Source>> sources_;
   std::map<std::string, std::unique_ptr<Link>> links_;
@@ -149,6 +153,15 @@ class Controller final : private rt::Timer {
   };
   std::map<std::string, Unwritten> unwritten_;
   StateWriter writer_;
+  /// A configuration that waits for its certificates to be read.
+  struct Awaited {
+    config::Config config;
+    std::string file;
+    std::uint64_t number;  // Of tls_watch_.
+  };
+  std::optional<Awaited> awaited_;
+  std::uint64_t tls_number_ = 0;  // Of config_.
+  TlsWatch tls_watch_;
 };
 
 }  // namespace bd::control

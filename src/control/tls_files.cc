@@ -117,6 +117,7 @@ std::vector<TlsFiles::Signature> TlsFiles::look_at(const std::vector<std::string
 /// True if `good` is another one now.
 template <class Value>
 bool TlsFiles::read(Unit<Value>& unit) {
+  ++reads_;
   auto good = good_of(unit.files, static_cast<Value*>(nullptr));
   if (!good) {
     unit.failure = std::move(good).error();

@@ -1,6 +1,6 @@
 #pragma once
 // The certificates and CA bundles that the configuration names by file: read, checked and watched
-// here, so that no door ever opens one.
+// here, so that no door ever opens one. It waits for disks: tls_watch.h has the thread for that.
 //
 // A file is looked at by stat(), through symlinks as in a mounted Secret, and read when it has
 // changed and kept still for two looks: one that is being written may well parse and say less. A
@@ -27,6 +27,8 @@ class TlsFiles {
   void use(const config::Config& config);
   /// Looks at every file. True if some unit has changed: doors are to be told.
   [[nodiscard]] bool look();
+  /// How often a unit was read: what can't be seen in it has not changed.
+  [[nodiscard]] std::uint64_t reads() const noexcept { return reads_; }
   /// Why what was read since the last call can't be used, a line each; for the log.
   [[nodiscard]] std::vector<std::string> take_failures() { return std::exchange(failures_, {}); }
   /// Puts all that is good into `out`, in place of what was read before.
@@ -65,6 +67,7 @@ class TlsFiles {
   std::map<std::string, Pair> pairs_;      ///< By the name of the unit.
   std::map<std::string, Bundle> bundles_;  ///< The same.
   std::vector<std::string> failures_;
+  std::uint64_t reads_ = 0;
 };
 
 }  // namespace bd::control

@@ -90,7 +90,10 @@ bool FolderEvents::drain(Clock::time_point now) {
 
 bool FolderEvents::take(int watch, std::uint32_t mask, const std::string& name,
                         Clock::time_point now) {
-  if ((mask & IN_Q_OVERFLOW) != 0) return true;
+  if ((mask & IN_Q_OVERFLOW) != 0) {
+    open_since_.clear();  // Whether they were closed is lost: they have to stand still instead.
+    return true;
+  }
   const auto folder = watches_.find(watch);
   if (folder == watches_.end()) return false;
   if ((mask & kSelf) != 0) {
@@ -98,28 +101,50 @@ bool FolderEvents::take(int watch, std::uint32_t mask, const std::string& name,
     return true;
   }
   if (folder->second == kAbove) return name == last_name(directory_);
-  if (name.starts_with('.')) return name == "..data";
-  if (!is_manifest_name(name)) return (mask & kStructure) != 0;
-
+  if (name.starts_with('.')) {
+    if (name != "..data") return false;
+    if ((mask & IN_MOVED_TO) != 0) complete_.insert(folder->second);
+    return true;
+  }
   const std::string path = folder->second.empty() ? name : folder->second + "/" + name;
+  if (is_manifest_name(name) && (mask & IN_ISDIR) == 0) return take_file(path, mask, now);
+  // A folder, a link to one, or nothing of ours. What is made here is filled later.
+  if ((mask & IN_MOVED_TO) != 0) complete_.insert(path);
+  return (mask & kStructure) != 0;
+}
+
+bool FolderEvents::take_file(const std::string& path, std::uint32_t mask, Clock::time_point now) {
+  if ((mask & IN_ATTRIB) != 0) return true;  // Says nothing of the contents: `install` does both.
+  stirred_.insert(path);
   if ((mask & IN_MODIFY) != 0) {
+    complete_.erase(path);
     open_since_.try_emplace(path, now);
     return false;
   }
-  if ((mask & IN_CREATE) != 0 && (mask & IN_ISDIR) == 0) {
-    if (awaits_writer(directory_ + "/" + path)) {
-      open_since_.try_emplace(path, now);
-      return false;
-    }
-    return true;
+  if ((mask & IN_CREATE) != 0 && awaits_writer(directory_ + "/" + path)) {
+    open_since_.try_emplace(path, now);
+    return false;
   }
-  open_since_.erase(path);  // Closed, moved, deleted, or only its attributes changed.
+  open_since_.erase(path);
+  if ((mask & (IN_DELETE | IN_MOVED_FROM)) != 0) {
+    complete_.erase(path);
+  } else {
+    complete_.insert(path);
+  }
   return true;
 }
 
+std::set<std::string> FolderEvents::take_complete() {
+  stirred_.clear();
+  return std::exchange(complete_, {});
+}
+
 bool FolderEvents::give_up_waiting(Clock::time_point now) {
-  return std::erase_if(open_since_,
-                       [&](const auto& open) { return now - open.second >= kHoldMax; }) > 0;
+  return std::erase_if(open_since_, [&](const auto& open) {
+           if (now - open.second < kHoldMax) return false;
+           complete_.insert(open.first);
+           return true;
+         }) > 0;
 }
 
 std::optional<FolderEvents::Clock::time_point> FolderEvents::next_expiry() const {

@@ -2,6 +2,7 @@
 
 #include <openssl/evp.h>
 
+#include <algorithm>
 #include <array>
 
 #include "model/limits.h"
@@ -40,6 +41,17 @@ void complete(kube::Object& object) {
   }
 }
 
+/// `complete` has the path, or a folder that it stands in.
+bool holds(const std::set<std::string>& complete, std::string path) {
+  while (!complete.empty()) {
+    if (complete.contains(path)) return true;
+    if (path.empty()) break;
+    const std::size_t slash = path.rfind('/');
+    path.resize(slash == std::string::npos ? 0 : slash);
+  }
+  return false;
+}
+
 /// JSON is YAML, and the YAML parser knows lines; only what it can't read in JSON (tabs, some
 /// escapes) is left to the JSON parser.
 text::YamlResult parse_manifest(const std::string& path, const std::string& text) {
@@ -63,38 +75,85 @@ ManifestFolder::ManifestFolder(std::string directory, bool allow_loopback)
   name_ = "manifests:" + directory_;
 }
 
-std::vector<ManifestFolder::FileText> ManifestFolder::read_changes(const Listing& listing,
-                                                                   Reread reread) {
+std::vector<ManifestFolder::FileText> ManifestFolder::read_changes(
+    const Listing& listing, const std::set<std::string>& complete) {
+  const bool all = !has_looked_ || (!identity_.empty() && identity_ != listing.identity);
+  has_looked_ = true;
   std::vector<FileText> changes;
   for (const auto& [path, signature] : listing.files) {
+    const bool told = all || holds(complete, path);
     const auto known = files_.find(path);
-    if (reread == Reread::changed) {
-      if (known != files_.end() && known->second.signature == signature) continue;
-      // No event told of this change, so none will tell its end: wait until it stands still.
-      Signature& seen = restless_[path];
-      if (std::exchange(seen, signature) != signature) continue;
-    }
-    restless_.erase(path);
-    FileText change{
-        path, signature, read_text(directory_ + "/" + path, model::kManifestFileMax), {}};
+    // A signature is too coarse to tell two quick writes apart, so what was told of is read anyway.
+    const bool is_pending = told || restless_.contains(path);
+    if (!is_pending && known != files_.end() && known->second.signature == signature) continue;
+    FileText change{path, signature, read_text(directory_ + "/" + path, model::kManifestFileMax),
+                    {},   told,      {}};
     if (!change.text && change.text.error().code == ENOENT) continue;  // The next listing says so.
     if (change.text) change.digest = digest_of(*change.text);
     if (known != files_.end() && known->second.digest == change.digest) {
       const ReadError error = change.text ? ReadError{} : change.text.error();
       if (known->second.unreadable == error) {
         if (change.text) known->second.signature = signature;
+        known->second.is_doubted = false;
         continue;
       }
     }
+    if (change.text) change.contents = parse(path, *change.text);
     changes.push_back(std::move(change));
   }
   return changes;
 }
 
+void ManifestFolder::believe(std::vector<FileText>& changes, Clock::time_point now,
+                             Clock::duration silent) {
+  // What is left out does not stand still.
+  std::map<std::string, Restless> before = std::exchange(restless_, {});
+  for (const FileText& change : changes) {
+    const auto known = before.find(change.path);
+    if (known != before.end()) restless_.insert(before.extract(known));
+  }
+  std::erase_if(changes, [&](FileText& change) { return must_wait(change, now, silent); });
+}
+
+bool ManifestFolder::must_wait(FileText& change, Clock::time_point now, Clock::duration silent) {
+  const auto known = files_.find(change.path);
+  const bool is_known = known != files_.end();
+  const auto [at, is_first] = restless_.try_emplace(change.path);
+  Restless& seen = at->second;
+  const bool lacks = is_known && lacks_objects(known->second, change);
+  const bool is_other = seen.signature != change.signature || seen.digest != change.digest;
+  // Objects that one whole text after the other lacks are gone, however often it is written.
+  const bool lacks_again = lacks && seen.complete && change.complete;
+  const Clock::time_point since = !is_first && (!is_other || lacks_again) ? seen.since : now;
+  const bool complete = change.complete || (!is_first && !is_other && seen.complete);
+  seen = {change.signature, change.digest, complete, since, now};
+  if (seen.complete) {
+    seen.until = seen.since + (lacks ? kStandStill : Clock::duration{});
+  } else {
+    seen.until = seen.since + (is_known ? silent : kStandStill);
+  }
+  if (is_known) known->second.is_doubted = lacks;
+  if (now < seen.until) return true;
+  restless_.erase(at);
+  return false;
+}
+
+bool ManifestFolder::lacks_objects(const File& file, const FileText& change) {
+  // One that can't be read or parsed replaces nothing.
+  if (!change.text || (file.was_good && !change.contents.mistakes.empty())) return false;
+  const std::set<std::string_view> present(change.contents.identities.begin(),
+                                           change.contents.identities.end());
+  return !std::ranges::all_of(file.good.identities,
+                              [&](const std::string& id) { return present.contains(id); });
+}
+
 bool ManifestFolder::apply(const Listing& listing, std::vector<FileText> changes,
                            Clock::time_point now) {
   bool changed = std::exchange(problem_, listing.problem) != listing.problem;
-  if (!problem_.empty()) return changed;
+  if (!problem_.empty()) {
+    for (auto& [path, file] : files_) file.gone_since.reset();  // Nobody knows while it is away.
+    return changed;
+  }
   changed |= std::exchange(unreadable_, listing.unreadable) != listing.unreadable;
   for (FileText& change : changes) {
     File& file = files_[change.path];
@@ -109,46 +168,51 @@ bool ManifestFolder::apply(const Listing& listing, std::vector<FileText> changes
 void ManifestFolder::take(File& file, FileText text) {
   file.digest = std::move(text.digest);
   file.mistakes.clear();
-  if (text.text) {
-    file.signature = text.signature;
-    file.unreadable = {};
-    return parse(file, text.path, *text.text);
+  file.is_doubted = false;
+  if (!text.text) {
+    file.signature = {};  // So that it is tried again.
+    file.unreadable = text.text.error();
+    file.mistakes.push_back(
+        finding("manifest-unreadable", text.path, 0,
+                fmt::format("The file can't be read: {}.", file.unreadable.what),
+                file.was_good ? "Its last good version stays in use until it can." : ""));
+    return;
   }
-  file.signature = {};  // So that it is tried again.
-  file.unreadable = text.text.error();
-  file.mistakes.push_back(
-      finding("manifest-unreadable", text.path, 0,
-              fmt::format("The file can't be read: {}.", file.unreadable.what),
-              file.was_good ? "Its last good version stays in use until it can." : ""));
-}
-
-void ManifestFolder::parse(File& file, const std::string& path, const std::string& text) {
-  const text::YamlResult result = parse_manifest(path, text);
-  for (const text::ParseError& error : result.errors) {
-    file.mistakes.push_back(finding(
-        "manifest-syntax", path, error.line,
-        fmt::format("The file can't be parsed: {}.", error.what),
-        file.was_good ? "The last good version of the whole file stays in use until it is mended."
-                      : "The other documents of the file are used."));
+  file.signature = text.signature;
+  file.unreadable = {};
+  file.mistakes = std::exchange(text.contents.mistakes, {});
+  const bool good = file.mistakes.empty();
+  for (Finding& mistake : file.mistakes) {
+    mistake.hint = file.was_good
+                       ? "The last good version of the whole file stays in use until it is mended."
+                       : "The other documents of the file are used.";
   }
-  const bool good = result.errors.empty();
   if (!good && file.was_good) return;
   file.was_good = good;
-  file.objects.clear();
-  file.identities.clear();
-  file.findings.clear();
+  file.good = std::move(text.contents);
+}
+
+ManifestFolder::Contents ManifestFolder::parse(const std::string& path,
+                                               const std::string& text) const {
+  Contents out;
+  const text::YamlResult result = parse_manifest(path, text);
+  for (const text::ParseError& error : result.errors) {
+    out.mistakes.push_back(finding("manifest-syntax", path, error.line,
+                                   fmt::format("The file can't be parsed: {}.", error.what), ""));
+  }
   for (const text::Value& document : result.documents) {
     kube::Decoded decoded = kube::decode(document, ObjectRef{.source = name_, .file = path});
     for (kube::Object& object : decoded.objects) {
       complete(object);
-      file.identities.push_back(identity(kube::meta(object).ref));
-      file.objects.push_back(std::move(object));
+      out.identities.push_back(identity(kube::meta(object).ref));
+      out.objects.push_back(std::move(object));
     }
     for (Finding& found : decoded.findings) {
       complete(found.object);
-      file.findings.push_back(std::move(found));
+      out.findings.push_back(std::move(found));
     }
   }
+  return out;
 }
 
 bool ManifestFolder::forget_missing(const Listing& listing, Clock::time_point now) {
@@ -178,6 +242,9 @@ bool ManifestFolder::forget_missing(const Listing& listing, Clock::time_point no
 
 std::optional<ManifestFolder::Clock::time_point> ManifestFolder::next_expiry() const {
   std::optional<Clock::time_point> next;
+  for (const auto& [path, text] : restless_) {
+    if (!next || text.until < *next) next = text.until;
+  }
   for (const auto& [path, file] : files_) {
     if (!file.gone_since) continue;
     const Clock::time_point expiry = *file.gone_since + kAbsenceMax;
@@ -202,27 +269,27 @@ kube::SourceObjects ManifestFolder::objects() const {
     out.findings.push_back(
         finding("manifest-unreadable", path, 0, fmt::format("It can't be read: {}.", why), ""));
   }
-  // A file that is about to be forgotten gives way to those that are there: it may be the old name
-  // of one of them.
+  // What is about to be forgotten gives way to what is there: the object may have moved from the
+  // one file to the other.
   Seen seen;
   for (const auto& [path, file] : files_) {
-    if (!file.gone_since) append(file, seen, out);
+    if (!file.is_going()) append(file, seen, out);
   }
   for (const auto& [path, file] : files_) {
-    if (file.gone_since) append(file, seen, out);
+    if (file.is_going()) append(file, seen, out);
   }
   return out;
 }
 
 void ManifestFolder::append(const File& file, Seen& seen, kube::SourceObjects& out) {
   out.findings.insert(out.findings.end(), file.mistakes.begin(), file.mistakes.end());
-  out.findings.insert(out.findings.end(), file.findings.begin(), file.findings.end());
-  for (std::size_t i = 0; i < file.objects.size(); ++i) {
-    const ObjectRef& ref = kube::meta(file.objects[i]).ref;
-    const auto [first, is_new] = seen.emplace(file.identities[i], &ref);
+  out.findings.insert(out.findings.end(), file.good.findings.begin(), file.good.findings.end());
+  for (std::size_t i = 0; i < file.good.objects.size(); ++i) {
+    const ObjectRef& ref = kube::meta(file.good.objects[i]).ref;
+    const auto [first, is_new] = seen.emplace(file.good.identities[i], &ref);
     if (is_new) {
-      append_object(file.objects[i], out);
-    } else if (!file.gone_since) {
+      append_object(file.good.objects[i], out);
+    } else if (!file.is_going()) {
       Finding found{model::Severity::refused, "duplicate-object", ref};
       found.what = fmt::format(
           "The same object stands in {}:{}, which is used instead: the first by file name wins.",

@@ -6,7 +6,6 @@ namespace bd::source {
 namespace {
 
 using namespace std::chrono_literals;
-using Reread = ManifestFolder::Reread;
 
 /// A folder and the one who looks at it, at times that the test chooses.
 struct Looked {
@@ -14,9 +13,21 @@ struct Looked {
   ManifestFolder folder{files.path(), false};
   ManifestFolder::Clock::time_point now{};
 
-  bool look(Reread reread = Reread::all) {
+  static constexpr auto kSilent = 1s;
+
+  /// Looks after events told that `complete` is whole: everything, unless a test says otherwise.
+  bool look(const std::set<std::string>& complete = {""}) {
     const Listing listing = list_manifests(folder.directory());
-    return folder.apply(listing, folder.read_changes(listing, reread), now);
+    auto changes = folder.read_changes(listing, complete);
+    folder.believe(changes, now, kSilent);
+    return folder.apply(listing, std::move(changes), now);
+  }
+  bool look_without_event() { return look({}); }
+  /// Looks twice, so that a text may stand still in between.
+  bool look_twice() {
+    const bool first = look();
+    now += ManifestFolder::kStandStill;
+    return look_without_event() || first;
   }
   [[nodiscard]] std::string ingresses() const {  // `name=host name=host`
     std::string out;
@@ -122,7 +133,7 @@ TEST(ManifestFolder, KeepsTheLastGoodVersionOfABrokenFile) {
   EXPECT_TRUE(looked.findings().starts_with("manifest-syntax:a.yaml:1")) << looked.findings();
 
   looked.files.write("a.yaml", ingress_yaml("a", "new.test"));
-  EXPECT_TRUE(looked.look());
+  EXPECT_TRUE(looked.look_twice());
   EXPECT_EQ(looked.ingresses(), "a=new.test c=new.test");
   EXPECT_EQ(looked.findings(), "");
 }
@@ -199,14 +210,19 @@ TEST(ManifestFolder, AMissingFolderLosesNothing) {
   Looked looked;
   looked.files.folder("in");
   looked.files.write("in/a.yaml", ingress_yaml("a", "a.test"));
+  looked.files.write("in/b.yaml", ingress_yaml("b", "b.test"));
   looked.folder = ManifestFolder(looked.files.path("in/"), true);
   EXPECT_EQ(looked.folder.name(), "manifests:" + looked.files.path("in"));
   looked.look();
+  looked.files.remove("in/b.yaml");
+  looked.look();
+  EXPECT_TRUE(looked.folder.next_expiry());
   looked.files.rename("in", "away");
   EXPECT_TRUE(looked.look());
+  EXPECT_FALSE(looked.folder.next_expiry()) << "nothing runs out while the folder is away";
   looked.now += 1h;
   looked.look();
-  EXPECT_EQ(looked.ingresses(), "a=a.test");
+  EXPECT_EQ(looked.ingresses(), "a=a.test b=b.test");
   EXPECT_TRUE(looked.findings().starts_with("manifests-unavailable:")) << looked.findings();
   looked.files.rename("away", "in");
   EXPECT_TRUE(looked.look());
@@ -245,14 +261,130 @@ TEST(ManifestFolder, TellsWhatCannotBeRead) {
 TEST(ManifestFolder, WithoutEventsAChangeMustStandStill) {
   Looked looked;
   looked.files.write("a.yaml", ingress_yaml("a", "a.test"));
-  looked.look();
+  looked.look_without_event();
+  EXPECT_EQ(looked.ingresses(), "a=a.test") << "at the start there is nobody to ask";
   looked.files.write("a.yaml", ingress_yaml("a", "longer.test"));
-  EXPECT_FALSE(looked.look(Reread::changed));
+  EXPECT_FALSE(looked.look_without_event());
+  looked.now += Looked::kSilent;
   looked.files.write("a.yaml", ingress_yaml("a", "longest-of-all.test"));
-  EXPECT_FALSE(looked.look(Reread::changed));
-  EXPECT_TRUE(looked.look(Reread::changed));
+  EXPECT_FALSE(looked.look_without_event()) << "it changed meanwhile";
+  EXPECT_EQ(looked.folder.next_expiry(), looked.now + Looked::kSilent);
+  looked.now += Looked::kSilent - 1ms;
+  EXPECT_FALSE(looked.look_without_event());
+  looked.now += 1ms;
+  EXPECT_TRUE(looked.look_without_event());
   EXPECT_EQ(looked.ingresses(), "a=longest-of-all.test");
-  EXPECT_FALSE(looked.look(Reread::changed));
+  EXPECT_FALSE(looked.look_without_event());
+  EXPECT_FALSE(looked.folder.next_expiry());
+}
+
+TEST(ManifestFolder, ANewFileThatNoEventToldOfWaitsForAMoment) {
+  Looked looked;
+  looked.look();
+  looked.files.write("a.yaml", ingress_yaml("a", "a.test"));
+  EXPECT_FALSE(looked.look_without_event());
+  looked.now += ManifestFolder::kStandStill;
+  EXPECT_TRUE(looked.look_without_event());
+  EXPECT_EQ(looked.ingresses(), "a=a.test");
+}
+
+// The event that told of a whole file may be that of the writer before the one who empties it now.
+TEST(ManifestFolder, ATextThatLacksObjectsMustStandStillThoughItWasTold) {
+  const std::string both = ingress_yaml("a", "a.test") + "---\n" + ingress_yaml("b", "b.test");
+  struct Case {
+    const char* why;
+    std::string text;
+    std::string after;
+    bool waits;
+  };
+  const Case cases[] = {
+      {"empty", "", "", true},
+      {"half", ingress_yaml("a", "new.test") + "---\n", "a=new.test", true},
+      {"half, and longer", std::string(4096, '#') + "\n" + ingress_yaml("b", "b.test"), "b=b.test",
+       true},
+      {"all there, and shorter", ingress_yaml("b", "b") + "---\n" + ingress_yaml("a", "a"),
+       "b=b a=a", false},
+      {"more", both + "---\n" + ingress_yaml("c", "c.test"), "a=a.test b=b.test c=c.test", false},
+      {"broken", "kind: [", "a=a.test b=b.test", false},
+  };
+  for (const Case& c : cases) {
+    SCOPED_TRACE(c.why);
+    Looked looked;
+    looked.files.write("a.yaml", both);
+    looked.look();
+    looked.files.write("a.yaml", c.text);
+    EXPECT_EQ(looked.look({"a.yaml"}), !c.waits);
+    EXPECT_EQ(looked.ingresses(), c.waits ? "a=a.test b=b.test" : c.after);
+    EXPECT_EQ(looked.folder.next_expiry().has_value(), c.waits);
+    looked.now += ManifestFolder::kStandStill;
+    EXPECT_EQ(looked.look_without_event(), c.waits);
+    EXPECT_EQ(looked.ingresses(), c.after);
+    EXPECT_FALSE(looked.folder.next_expiry());
+  }
+}
+
+TEST(ManifestFolder, WhatAFileLacksIsGoneHoweverOftenItIsWritten) {
+  Looked looked;
+  looked.files.write("a.yaml", ingress_yaml("a", "a.test") + "---\n" + ingress_yaml("b", "b.test"));
+  looked.look();
+  looked.files.write("a.yaml", ingress_yaml("a", "1.test"));
+  EXPECT_FALSE(looked.look());
+  looked.now += ManifestFolder::kStandStill - 1ms;
+  looked.files.write("a.yaml", ingress_yaml("a", "22.test"));
+  EXPECT_FALSE(looked.look());
+  looked.now += 1ms;
+  looked.files.write("a.yaml", ingress_yaml("a", "333.test"));
+  EXPECT_TRUE(looked.look());
+  EXPECT_EQ(looked.ingresses(), "a=333.test");
+}
+
+TEST(ManifestFolder, ATextThatIsLeftOutDoesNotStandStill) {
+  Looked looked;
+  looked.files.write("a.yaml", ingress_yaml("a", "a.test"));
+  looked.look();
+  looked.files.write("a.yaml", "");
+  looked.look();
+  looked.now += ManifestFolder::kStandStill;
+  // The caller knows by now that it is being written.
+  const Listing listing = list_manifests(looked.folder.directory());
+  auto changes = looked.folder.read_changes(listing, {});
+  EXPECT_EQ(changes.size(), 1u);
+  changes.clear();
+  looked.folder.believe(changes, looked.now, Looked::kSilent);
+  EXPECT_FALSE(looked.folder.next_expiry());
+  EXPECT_FALSE(looked.look());
+  EXPECT_EQ(looked.ingresses(), "a=a.test");
+  looked.files.write("a.yaml", ingress_yaml("a", "new.test"));
+  EXPECT_TRUE(looked.look());
+  EXPECT_EQ(looked.ingresses(), "a=new.test");
+  EXPECT_FALSE(looked.folder.next_expiry());
+}
+
+TEST(ManifestFolder, AnObjectThatMovesToAnotherFileIsNeitherLostNorDouble) {
+  Looked looked;
+  looked.files.write("a.yaml",
+                     ingress_yaml("x", "old.test") + "---\n" + ingress_yaml("y", "y.test"));
+  looked.look();
+  looked.files.write("a.yaml", ingress_yaml("y", "y.test"));
+  looked.files.write("b.yaml", ingress_yaml("x", "new.test"));
+  EXPECT_TRUE(looked.look());
+  EXPECT_EQ(looked.ingresses(), "x=new.test y=y.test");
+  EXPECT_EQ(looked.findings(), "");
+  looked.now += ManifestFolder::kStandStill;
+  EXPECT_TRUE(looked.look_without_event());
+  EXPECT_EQ(looked.ingresses(), "y=y.test x=new.test");
+  EXPECT_EQ(looked.findings(), "");
+}
+
+TEST(ManifestFolder, WhatIsToldOfAFolderHoldsForWhatStandsInIt) {
+  Looked looked;
+  looked.look();
+  looked.files.folder("team/deep");
+  looked.files.folder("teams");
+  looked.files.write("team/deep/a.yaml", ingress_yaml("a", "a.test"));
+  looked.files.write("teams/b.yaml", ingress_yaml("b", "b.test"));
+  EXPECT_TRUE(looked.look({"team"}));
+  EXPECT_EQ(looked.ingresses(), "a=a.test");
 }
 
 TEST(ManifestFolder, TakesTlsSecretsAndCaConfigMapsAndForgetsTheRest) {

@@ -15,7 +15,6 @@ namespace bd::source {
 namespace {
 
 using Clock = std::chrono::steady_clock;
-using Reread = ManifestFolder::Reread;
 using namespace std::chrono_literals;
 
 /// Without an event: for network file systems and links whose target lies elsewhere. A look costs
@@ -23,8 +22,8 @@ using namespace std::chrono_literals;
 constexpr auto kLookInterval = 1s;
 /// The same where the kernel gives us no events at all.
 constexpr auto kLookIntervalBlind = 200ms;
-/// An event is queued just after the change that it tells of, so a text that was read is believed
-/// only when this time brought no event for it.
+/// An event is queued just after the change that it tells of: a text is believed only if this time
+/// brought none for it. What comes later still is what ManifestFolder::must_wait() is for.
 constexpr auto kSettle = 2ms;
 
 class ManifestWatch final : public Source {
@@ -54,7 +53,7 @@ class ManifestWatch final : public Source {
     bool due = true;
     while (true) {
       if (due || Clock::now() >= look_at) {
-        const bool again = look(due ? Reread::all : Reread::changed);
+        const bool again = look();
         look_at = again ? Clock::now() : Clock::now() + interval();
         due = again;
       }
@@ -86,18 +85,20 @@ class ManifestWatch final : public Source {
   }
 
   /// True if it must look again, as a new folder may have changed before it was watched.
-  bool look(Reread reread) {
+  bool look() {
     const Listing listing = list_manifests(folder_.directory());
     const bool again = events_.watch(listing.folders);
-    std::vector<ManifestFolder::FileText> changes = folder_.read_changes(listing, reread);
+    std::vector<ManifestFolder::FileText> changes =
+        folder_.read_changes(listing, events_.take_complete());
     bool changed_since = false;
     if (!changes.empty()) {
       poll_events(kSettle);
       changed_since = events_.drain(Clock::now());
-      std::erase_if(changes,
-                    [&](const auto& change) { return events_.is_being_written(change.path); });
+      std::erase_if(changes, [&](const auto& change) { return events_.may_be_torn(change.path); });
     }
-    const bool changed = folder_.apply(listing, std::move(changes), Clock::now());
+    const Clock::time_point now = Clock::now();
+    folder_.believe(changes, now, interval());
+    const bool changed = folder_.apply(listing, std::move(changes), now);
     tell(changed);
     return again || changed_since;
   }
@@ -136,7 +137,7 @@ std::unique_ptr<Source> watch_manifests(std::string directory, bool allow_loopba
 kube::SourceObjects read_manifests(const std::string& directory, bool allow_loopback) {
   ManifestFolder folder(directory, allow_loopback);
   const Listing listing = list_manifests(folder.directory());
-  folder.apply(listing, folder.read_changes(listing, Reread::all), ManifestFolder::Clock::now());
+  folder.apply(listing, folder.read_changes(listing, {}), ManifestFolder::Clock::now());
   return folder.objects();
 }
 

@@ -3,6 +3,9 @@
 
 #include <fcntl.h>
 
+#include <atomic>
+#include <thread>
+
 #include "base/unique_fd.h"
 #include "source/support_for_test.h"
 
@@ -111,6 +114,54 @@ TEST(Manifests, AHalfWrittenFileIsNotRead) {
   EXPECT_TRUE(watched.recorder.wait([](const State& state) {
     return state.host(kWeb) == "new.test" && state.has("Ingress default/first");
   }));
+}
+
+// A route must never be missed because its file is being rewritten, however rough the writer.
+TEST(Manifests, AFileThatIsRewrittenInPlaceIsNeverSeenEmpty) {
+  Watched watched;
+  watched.files.write("a.yaml", ingress_yaml("web", "0.test") + "---\n" + ingress_yaml("b", "b"));
+  watched.start();
+  std::atomic<unsigned> missed = 0;
+  watched.recorder.observe([&](const State& state) {
+    if (state.objects.size() != 2) ++missed;
+  });
+  for (int i = 1; i <= 300; ++i) {
+    const std::string host = fmt::format("{}.test", i);
+    const UniqueFd file(::open(watched.files.path("a.yaml").c_str(), O_WRONLY | O_TRUNC));
+    for (const std::string& part : {ingress_yaml("web", host), "---\n" + ingress_yaml("b", "b")}) {
+      ASSERT_EQ(::write(file.get(), part.data(), part.size()), static_cast<ssize_t>(part.size()));
+      std::this_thread::yield();
+    }
+  }
+  EXPECT_TRUE(watched.recorder.wait(host_is("300.test")));
+  EXPECT_EQ(missed, 0u);
+}
+
+TEST(Manifests, ARouteIsWithdrawnWithinASecond) {
+  const auto is_empty = [](const State& state) { return state.objects.empty(); };
+  struct Case {
+    const char* why;
+    std::function<void(const TempFolder&)> change;
+  };
+  const Case cases[] = {
+      {"emptied", [](const auto& f) { f.write("a.yaml", ""); }},
+      {"removed", [](const auto& f) { f.remove("a.yaml"); }},
+      {"replaced",
+       [](const auto& f) {
+         f.write(".a.yaml", "# nothing\n");
+         f.rename(".a.yaml", "a.yaml");
+       }},
+  };
+  for (const Case& c : cases) {
+    SCOPED_TRACE(c.why);
+    Watched watched;
+    watched.files.write("a.yaml", ingress_yaml("web", "a.test"));
+    watched.start();
+    const auto before = std::chrono::steady_clock::now();
+    c.change(watched.files);
+    EXPECT_TRUE(watched.recorder.wait(is_empty));
+    EXPECT_LT(std::chrono::steady_clock::now() - before, 900ms);
+  }
 }
 
 TEST(Manifests, AConfigMapSwapIsSeen) {

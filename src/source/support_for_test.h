@@ -76,8 +76,14 @@ class Recorder {
     return [this](const std::string&, Event event) {
       const std::lock_guard lock(mutex_);
       std::visit([this](auto& known) { take(known); }, event);
+      if (observe_) observe_(state_);
       changed_.notify_all();
     };
+  }
+  /// Shows every state from now on, on the thread of the source.
+  void observe(std::function<void(const State&)> observe) {
+    const std::lock_guard lock(mutex_);
+    observe_ = std::move(observe);
   }
   /// Ten seconds are for a crowded machine; the usual is a few milliseconds.
   [[nodiscard]] bool wait(const std::function<bool(const State&)>& reached) {
@@ -125,6 +131,7 @@ class Recorder {
   std::mutex mutex_;
   std::condition_variable changed_;
   State state_;
+  std::function<void(const State&)> observe_;
 };
 
 /// An Ingress as YAML.

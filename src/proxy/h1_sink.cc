@@ -36,7 +36,9 @@ std::size_t H1Sink::put(std::string_view data, bool last, const http::Fields* tr
     if (ended_ || !tail_.empty()) return 0;
   }
   if (state_ != State::open) return 0;
-  std::string_view part = data;
+  // A head alone is the whole message. What there is besides belongs to a tunnel that the peer has
+  // not agreed to: it would take it for the next message.
+  std::string_view part = framing_ == Framing::none ? std::string_view() : data;
   std::string_view tail;
   if (framing_ == Framing::chunked) {
     if (chunk_left_ == 0 && !data.empty()) open_chunk(data.size());
@@ -46,7 +48,7 @@ std::size_t H1Sink::put(std::string_view data, bool last, const http::Fields* tr
   }
   const std::size_t taken = write(part, tail);
   if (framing_ == Framing::chunked) chunk_left_ -= taken;
-  ended_ = last && taken == data.size();
+  ended_ = framing_ == Framing::none || (last && taken == data.size());
   if (ended_ && is_queue_empty() && state_ == State::open) state_ = State::done;
   return taken;
 }

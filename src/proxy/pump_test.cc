@@ -99,6 +99,21 @@ TEST_F(PumpTest, ABodyIsNotReadWhileItStandsInTheBuffer) {
   }
 }
 
+// Else it would be the upstream's next request: a WebSocket over HTTP/2 may send before the answer.
+TEST_F(PumpTest, NothingFollowsAHeadWithoutABody) {
+  from.say("GET / HTTP/1.1\r\n\r\n");
+  H1Source source(from.stream, buffer, Party::downstream);
+  H1Sink sink(to.stream);
+  source.start({Framing::Kind::until_close, 0});
+  sink.start("HEAD\r\n\r\n", H1Sink::Framing::none);
+  run(source, sink);
+  EXPECT_EQ(sink.state(), Sink::State::done);
+  EXPECT_EQ(to.hear(), "HEAD\r\n\r\n");
+  sink.start("", H1Sink::Framing::raw);  // Now there is a tunnel.
+  static_cast<void>(pump(source, sink));
+  EXPECT_EQ(to.hear(), "GET / HTTP/1.1\r\n\r\n");
+}
+
 TEST_F(PumpTest, OneStepMakesABoundedNumberOfWrites) {
   std::string chunks;
   for (int i = 0; i < 2000; ++i) chunks += "1\r\nx\r\n";

@@ -257,8 +257,8 @@ func end(p *process.Process, kindly bool) {
 func (c *chaos) visitor(n int, enabled []string) *process.Process {
 	c.t.Helper()
 	text := "admin: 127.0.0.1:12900\nprobes: 0.0.0.0:12901\nmetrics: 0.0.0.0:12902\nexposures:\n"
-	for _, e := range exposures {
-		text += fmt.Sprintf("- {name: %s, side: %s, listeners: [{port: %d, publicScheme: %s}]}\n", e.name, e.side, e.visitorPort, e.proto)
+	for e, one := range exposures {
+		text += fmt.Sprintf("- {name: %s, side: %s, listeners: %s}\n", one.name, one.side, c.w.pki.listeners(exposure(e), one.visitorPort, one.visitorSecurePort))
 	}
 	dir := c.t.TempDir()
 	config := filepath.Join(dir, "blastdoor.yaml")

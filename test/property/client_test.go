@@ -3,10 +3,12 @@ package property
 import (
 	"bufio"
 	"bytes"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"io"
 	"net"
+	"slices"
 	"strconv"
 	"sync"
 	"time"
@@ -20,13 +22,30 @@ const (
 	batchTimeout = 20 * time.Second
 )
 
+// What a request has for a status if it has no answer.
+const (
+	statusNone  = 0 // the end of the connection
+	statusReset = 1 // that of the stream
+)
+
 // tally is what became of the requests to one port.
 type tally struct {
 	mutex    sync.Mutex
-	answered int         // requests with an answer, or whose connection was closed in place of one
-	status   map[int]int // 0: closed
+	answered int // requests with an answer, or whose connection was closed in place of one
+	status   map[int]int
 	kinds    map[string]int
 	problems []string
+
+	h2, handshakes, resumed, barred int // requests, sessions, of those, connections that nothing may come of
+}
+
+func (l *tally) handshake(resumed bool) {
+	l.mutex.Lock()
+	defer l.mutex.Unlock()
+	l.handshakes++
+	if resumed {
+		l.resumed++
+	}
 }
 
 func (l *tally) count(r request, status int) {
@@ -37,6 +56,9 @@ func (l *tally) count(r request, status int) {
 	}
 	l.answered++
 	l.status[status]++
+	if r.h2 != nil {
+		l.h2++
+	}
 	for _, kind := range kindsOf(r.kind) {
 		l.kinds[kind]++
 	}
@@ -48,6 +70,12 @@ func (l *tally) complain(format string, args ...any) {
 	if len(l.problems) < crimesKept {
 		l.problems = append(l.problems, fmt.Sprintf(format, args...))
 	}
+}
+
+func (l *tally) words() []string {
+	l.mutex.Lock()
+	defer l.mutex.Unlock()
+	return slices.Clone(l.problems)
 }
 
 func (l *tally) total() int {
@@ -62,9 +90,14 @@ type attacker struct {
 	port, worker int
 	limit        int // of all requests to this port; then it rests
 	tally        *tally
+	pki          *pki
+	tickets      *tickets
 	next         int
+	block        int // whose plan the connection follows
 	conn         net.Conn
+	h2           *talk // nil: HTTP/1.1
 	reader       *bufio.Reader
+	reading      net.Conn // what it reads from
 	buffer       []byte
 }
 
@@ -77,6 +110,9 @@ func (a *attacker) run(stop <-chan struct{}) {
 			return
 		default:
 		}
+		if a.conn != nil && a.block != a.next/blockSize {
+			a.close()
+		}
 		if a.conn == nil && !a.dial() {
 			select {
 			case <-stop:
@@ -85,8 +121,49 @@ func (a *attacker) run(stop <-chan struct{}) {
 			}
 			continue
 		}
-		a.attack(a.batch())
+		a.once()
 	}
+}
+
+// once sends one batch, as the plan has it.
+func (a *attacker) once() {
+	l := planOf(a.seed, probe{port: a.port, worker: a.worker, n: a.next})
+	if l.tls {
+		barred := l.refused(exposureOf(a.port)) != ""
+		if _, done := a.conn.(*tls.Conn); !done && !a.secure(l) {
+			if barred {
+				a.skip()
+			}
+			return
+		}
+		if barred {
+			a.blind(l, newRequest(a.seed, probe{port: a.port, worker: a.worker, n: a.next}))
+			a.skip()
+			return
+		}
+	}
+	if a.reader == nil {
+		a.reader = bufio.NewReaderSize(a.conn, 64<<10)
+	} else if a.reading != a.conn {
+		a.reader.Reset(a.conn)
+	}
+	a.reading = a.conn
+	if !l.h2 {
+		a.attack(a.batch())
+		return
+	}
+	if a.h2 == nil {
+		a.startH2()
+	}
+	a.attackH2(a.batch())
+}
+
+// skip leaves a block whose plan lets nothing through.
+func (a *attacker) skip() {
+	a.next = (a.next/blockSize + 1) * blockSize
+	a.tally.mutex.Lock()
+	defer a.tally.mutex.Unlock()
+	a.tally.barred++
 }
 
 func (a *attacker) dial() bool {
@@ -94,19 +171,14 @@ func (a *attacker) dial() bool {
 	if err != nil {
 		return false
 	}
-	a.conn = conn
-	if a.reader == nil {
-		a.reader = bufio.NewReaderSize(conn, 64<<10)
-	} else {
-		a.reader.Reset(conn)
-	}
+	a.conn, a.block = conn, a.next/blockSize
 	return true
 }
 
 func (a *attacker) close() {
 	if a.conn != nil {
 		_ = a.conn.Close()
-		a.conn = nil
+		a.conn, a.h2, a.reading = nil, nil, nil
 	}
 }
 
@@ -116,7 +188,7 @@ func (a *attacker) batch() []request {
 	if a.next%50 == 0 {
 		size = longBatch
 	}
-	for range size {
+	for range min(size, blockSize-a.next%blockSize) {
 		r := newRequest(a.seed, probe{port: a.port, worker: a.worker, n: a.next})
 		a.next++
 		batch = append(batch, r)
@@ -174,6 +246,7 @@ func (a *attacker) answer(r request) bool {
 		return false
 	}
 	a.tally.count(r, answer.status)
+	a.judgeStatus(r, answer.status, answer.echo)
 	if answer.echo != "" && answer.echo != r.probe.String() {
 		a.tally.complain("%v got the answer for %s", r.probe, answer.echo)
 	}
@@ -186,9 +259,7 @@ func (a *attacker) end(r request) {
 	if r.abandoned {
 		return // its end is ours
 	}
-	if tcp, ok := a.conn.(*net.TCPConn); ok {
-		_ = tcp.CloseWrite()
-	}
+	closeWrite(a.conn)
 	if answer, err := readAnswer(a.reader, false); err == nil {
 		a.tally.complain("%v was answered twice, then with %d for %q: %s", r.probe, answer.status, answer.echo, replay(a.seed, r.probe))
 	} else if isTimeout(err) {

@@ -25,27 +25,42 @@ type siege struct {
 	tallies map[int]*tally
 }
 
-func startSiege(seed uint64, limit int, ports ...int) *siege {
+// startSiege sends `limit` requests to each exposure of the Blastdoor that is always there.
+func startSiege(w *world, limit int, ports ...int) *siege {
 	s := &siege{stop: make(chan struct{}), tallies: map[int]*tally{}}
+	all := &tickets{}
 	for _, port := range ports {
 		s.tallies[port] = &tally{}
-		workers, limit := workersPerPort, limit
+		workers, limit := workersPerPort, share(limit, port)
 		if !slices.Contains(residentPorts(), port) { // a visitor's, which is not always there
 			workers, limit = 1, limit/4
 		}
 		for worker := range workers {
-			a := &attacker{seed: seed, port: port, worker: worker, limit: limit, tally: s.tallies[port]}
+			a := &attacker{seed: w.seed, port: port, worker: worker, limit: limit, tally: s.tallies[port], pki: w.pki, tickets: all}
 			s.workers.Go(func() { a.run(s.stop) })
 		}
 	}
 	return s
 }
 
-// await waits until each of the ports has answered that many requests. A port that answers nothing
-// for long fails the test.
-func (s *siege) await(t *testing.T, requests int, ports ...int) {
+// share is how many of an exposure's requests go to one of its ports.
+func share(requests, port int) int {
+	if e := exposures[exposureOf(port)]; e.securePort == 0 && e.visitorSecurePort == 0 {
+		return requests
+	}
+	if secure := requests * 2 / 5; isSecure(port) {
+		return secure
+	} else {
+		return requests - secure
+	}
+}
+
+// await waits until each of the exposures has answered that many requests. A port that answers
+// nothing for long fails the test.
+func (s *siege) await(t *testing.T, all int, ports ...int) {
 	t.Helper()
 	for _, port := range ports {
+		requests := share(all, port)
 		for last := -1; s.tallies[port].total() < requests; {
 			last = s.tallies[port].total()
 			_, err := poll.Until(time.Minute, func() error {
@@ -55,7 +70,7 @@ func (s *siege) await(t *testing.T, requests int, ports ...int) {
 				return nil
 			})
 			if err != nil {
-				t.Fatalf("port %d: %v", port, err)
+				t.Fatalf("port %d: %v; %q", port, err, s.tallies[port].words())
 			}
 		}
 	}
@@ -67,13 +82,23 @@ func (s *siege) end() {
 }
 
 func residentPorts() []int {
-	return []int{blastdoor.InternalHTTP, blastdoor.InternalHTTPS, blastdoor.ExternalHTTP, blastdoor.ExternalHTTPS}
+	var ports []int
+	for _, e := range exposures[:residentCount] {
+		ports = append(ports, e.port)
+		if e.securePort != 0 {
+			ports = append(ports, e.securePort)
+		}
+	}
+	return ports
 }
 
 func allPorts() []int {
 	ports := residentPorts()
 	for _, e := range exposures {
 		ports = append(ports, e.visitorPort)
+		if e.visitorSecurePort != 0 {
+			ports = append(ports, e.visitorSecurePort)
+		}
 	}
 	return ports
 }
@@ -85,12 +110,12 @@ func TestNoRequestPassesTheWrongDoor(t *testing.T) {
 	seed, wanted := seedWanted(t), requestsWanted(t)
 	w := newWorld(t, seed)
 	v := startWitness(t, w)
-	b := blastdoor.Start(t, blastdoor.Options{Manifests: []string{w.folder}, AllowLoopback: true})
+	b := blastdoor.Start(t, blastdoor.Options{Manifests: []string{w.folder}, AllowLoopback: true, Config: w.config()})
 	awaitStableHosts(t)
 	began := time.Now()
 	storm := startStorm(t)
 	c := startChaos(t, w, b, seed)
-	s := startSiege(seed, wanted, allPorts()...)
+	s := startSiege(w, wanted, allPorts()...)
 	s.await(t, wanted, residentPorts()...)
 	took := time.Since(began)
 	s.end()
@@ -150,25 +175,64 @@ func verdict(t *testing.T, seed uint64, v *witness, s *siege) {
 func notVacuous(t *testing.T, v *witness, s *siege) {
 	t.Helper()
 	for e := range residentCount {
-		l := s.tallies[exposures[e].port]
+		l := s.tally(exposures[e].port, exposures[e].securePort)
 		hits := int(v.hits[e].Load())
 		t.Logf("%-20s %7d requests, %7d reached an upstream, answers %v", exposures[e].name, l.answered, hits, l.status)
-		if hits < l.answered/20 || l.status[200] < l.answered/20 || l.status[404] == 0 || l.status[400] < l.answered/50 || l.status[503] == 0 {
+		refused := l.status[400] + l.status[statusReset]
+		if hits < l.answered/20 || l.status[200] < l.answered/20 || l.status[404] == 0 || refused < l.answered/50 || l.status[400] == 0 || l.status[503] == 0 {
 			t.Errorf("%s: that proves little: too few were served, or too few refused", exposures[e].name)
 		}
-		if l.status[0] > l.answered/10 {
-			t.Errorf("%s: %d of %d requests had no answer but the end of the connection", exposures[e].name, l.status[0], l.answered)
+		if l.status[statusNone] > l.answered/10 {
+			t.Errorf("%s: %d of %d requests had no answer but the end of the connection", exposures[e].name, l.status[statusNone], l.answered)
 		}
+		notVacuousH2(t, v, exposure(e), l)
 	}
 	t.Logf("visitors answered %d requests; their doors' upstreams were reached %d times by partners",
 		visitorsAnswered(s), v.hits[exposureCount-1].Load())
-	t.Logf("kinds on one port: %s", kindTable(s.tallies[blastdoor.ExternalHTTP]))
+	t.Logf("kinds on one exposure: %s", kindTable(s.tally(blastdoor.ExternalHTTPS, exposures[3].securePort)))
+}
+
+// notVacuousH2 makes sure of the same for HTTP/2 and TLS.
+func notVacuousH2(t *testing.T, v *witness, e exposure, l *tally) {
+	t.Helper()
+	overH2, overTLS, certified, tunnels := int(v.overH2[e].Load()), int(v.overTLS[e].Load()), int(v.certified[e].Load()), int(v.tunnels[e].Load())
+	t.Logf("%-20s %7d over HTTP/2, %d reached an upstream, %d as tunnels; %d over TLS did, %d with a certificate; %d sessions, %d resumed; %d connections barred",
+		"", l.h2, overH2, tunnels, overTLS, certified, l.handshakes, l.resumed, l.barred)
+	if l.h2 < l.answered/5 || overH2 < l.h2/20 || l.status[statusReset] < l.h2/50 || tunnels == 0 {
+		t.Errorf("%s: that proves little of HTTP/2", exposures[e].name)
+	}
+	if exposures[e].securePort == 0 {
+		return
+	}
+	// A plan that bars the door does so for a block of requests, of which one at most is counted.
+	if overTLS < l.answered/50 || certified < overTLS/20 || l.status[421] < l.answered/1000 || l.resumed < l.handshakes/100 || l.resumed == l.handshakes || l.barred < l.answered/blockSize/50 {
+		t.Errorf("%s: that proves little of TLS", exposures[e].name)
+	}
+}
+
+// tally is what became of the requests to these ports together.
+func (s *siege) tally(ports ...int) *tally {
+	sum := &tally{status: map[int]int{}, kinds: map[string]int{}}
+	for _, port := range ports {
+		l := s.tallies[port]
+		if l == nil {
+			continue
+		}
+		sum.answered, sum.h2, sum.handshakes, sum.resumed, sum.barred = sum.answered+l.answered, sum.h2+l.h2, sum.handshakes+l.handshakes, sum.resumed+l.resumed, sum.barred+l.barred
+		for status, count := range l.status {
+			sum.status[status] += count
+		}
+		for kind, count := range l.kinds {
+			sum.kinds[kind] += count
+		}
+	}
+	return sum
 }
 
 func visitorsAnswered(s *siege) int {
 	sum := 0
 	for _, e := range exposures {
-		sum += s.tallies[e.visitorPort].answered
+		sum += s.tally(e.visitorPort, e.visitorSecurePort).answered
 	}
 	return sum
 }
@@ -204,7 +268,7 @@ func TestWrongOwnersAreSeen(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			w := newWorld(t, seed)
 			v := startWitness(t, w)
-			b := blastdoor.Start(t, blastdoor.Options{Manifests: []string{w.folder}, AllowLoopback: true})
+			b := blastdoor.Start(t, blastdoor.Options{Manifests: []string{w.folder}, AllowLoopback: true, Config: w.config()})
 			poll.Eventually(t, 20*time.Second, "served", func() error {
 				answer, err := blastdoor.Get(exposures[3].port, stableHost(3), "/", "X-Probe: "+probe{port: exposures[3].port}.String())
 				if err != nil {
@@ -213,7 +277,7 @@ func TestWrongOwnersAreSeen(t *testing.T) {
 				return answer.Is(200, "")
 			})
 			mistake(w)
-			s := startSiege(seed, 500, residentPorts()...)
+			s := startSiege(w, 500, residentPorts()...)
 			s.await(t, 500, residentPorts()...)
 			s.end()
 			b.Kill()
@@ -251,7 +315,7 @@ func TestTheWitnessSees(t *testing.T) {
 		t.Run(c.name, func(t *testing.T) {
 			before, _ := v.crimes.list()
 			v.crimes.first = nil
-			tell(t, c.request)
+			tell(t, 0, c.request)
 			after, crimes := v.crimes.list()
 			if c.crime == "" {
 				if after != before {
@@ -264,10 +328,10 @@ func TestTheWitnessSees(t *testing.T) {
 	}
 }
 
-// tell sends bytes to the upstream of internal-http's stable host, and waits until it has closed.
-func tell(t *testing.T, request string) {
+// tell sends bytes to the upstream of an exposure's stable host, and waits until it has closed.
+func tell(t *testing.T, e exposure, request string) {
 	t.Helper()
-	conn, err := net.Dial("tcp4", net.JoinHostPort(upstreamAddress(0), strconv.Itoa(upstreamPort)))
+	conn, err := net.Dial("tcp4", net.JoinHostPort(upstreamAddress(int(e)), strconv.Itoa(upstreamPort)))
 	if err != nil {
 		t.Fatal(err)
 	}

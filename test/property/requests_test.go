@@ -12,7 +12,8 @@ type request struct {
 	probe probe
 	kind  string // which disguises it wears
 	bytes []byte
-	head  bool // method HEAD: the answer has no body
+	h2    *message // what is sent instead of bytes; nil: they are
+	head  bool     // method HEAD: the answer has no body
 	// last: whoever reads this strictly may close the connection, so nothing follows it.
 	last bool
 	// final: the framing is at stake. It has one answer, and then the client makes sure that there
@@ -20,6 +21,10 @@ type request struct {
 	final bool
 	// abandoned: it is incomplete; the client closes and expects nothing.
 	abandoned bool
+	// refuse: it breaks a rule of HTTP/2, so that no upstream may have answered it.
+	refuse bool
+	// host is what it asks for beyond doubt; empty: that is disguised.
+	host string
 }
 
 // draft is a request in the making.
@@ -32,12 +37,16 @@ type draft struct {
 	body                    string   // with its framing fields in fields
 	kinds                   []string
 	last, final, abandoned  bool
+
+	changes []func(*message) // of HTTP/2 only
+	refuse  bool
 }
 
 // newRequest is a pure function of the seed and the probe, so that every request of a failure can be
 // had again.
 func newRequest(seed uint64, p probe) request {
 	d := &draft{r: rand.New(rand.NewPCG(seed^uint64(p.port)<<40^uint64(p.worker)<<32, uint64(p.n))), probe: p}
+	l := planOf(seed, p)
 	d.other = d.anyHost(-1)
 	host := d.other
 	switch d.r.IntN(8) {
@@ -45,10 +54,17 @@ func newRequest(seed uint64, p probe) request {
 		host = d.anyHost(exposureOf(p.port))
 	case 2, 3, 4:
 		host = stableHost(exposureOf(p.port)) // so that many get through, disguised as the rest
+	case 5:
+		if l.name() != "" {
+			host = l.name()
+		}
 	}
 	d.method, d.version = pick(d.r, methods), "HTTP/1.1"
 	d.target = pick(d.r, paths)
 	d.fields = []string{"Host: " + host, "X-Probe: " + p.String()}
+	if l.h2 {
+		return d.finishH2(d.newMessage())
+	}
 	for range pick(d.r, []int{1, 1, 1, 2, 2, 3}) {
 		pick(d.r, disguises)(d)
 	}
@@ -59,9 +75,23 @@ func newRequest(seed uint64, p probe) request {
 	return d.finish()
 }
 
+func (d *draft) finishH2(m *message) request {
+	return request{probe: d.probe, kind: strings.Join(d.kinds, "+"), h2: m, last: d.last, refuse: d.refuse, host: d.plainHost()}
+}
+
+// plainHost is the host if nothing about it is disguised.
+func (d *draft) plainHost() string {
+	for _, kind := range d.kinds {
+		if !slices.Contains([]string{"plain", "forwarded", "path", "certificate", "bait-in-body", "bait-in-chunk", "bait-in-data", "large"}, kind) {
+			return ""
+		}
+	}
+	return d.host()
+}
+
 func (d *draft) finish() request {
 	text := d.method + " " + d.target + " " + d.version + "\r\n" + strings.Join(d.fields, "\r\n") + "\r\n\r\n" + d.body
-	return request{probe: d.probe, kind: strings.Join(d.kinds, "+"), bytes: []byte(text), head: strings.TrimPrefix(d.method, "\r\n") == "HEAD", last: d.last, final: d.final, abandoned: d.abandoned}
+	return request{probe: d.probe, kind: strings.Join(d.kinds, "+"), bytes: []byte(text), head: strings.TrimPrefix(d.method, "\r\n") == "HEAD", last: d.last, final: d.final, abandoned: d.abandoned, host: d.plainHost()}
 }
 
 var methods = []string{"GET", "GET", "GET", "GET", "POST", "PUT", "DELETE", "HEAD", "OPTIONS", "PATCH", "PROPFIND", "X"}
@@ -73,6 +103,9 @@ func (d *draft) anyHost(but exposure) string {
 	case 0, 1:
 		return pick(d.r, hostPool())
 	case 2:
+		if d.r.IntN(2) == 0 {
+			return guardedHost(exposure(d.r.IntN(exposureCount)))
+		}
 		return chainHost(d.r.IntN(residentCount), d.r.IntN(exposureCount))
 	}
 	for {
@@ -187,6 +220,7 @@ var forwardedNames = []string{
 	"X-Forwarded-Prefix", "X-Forwarded-Proto", "X-Forwarded-Port", "X-Forwarded-Scheme", "X-Forwarded-Ssl", "X-Forwarded-For", "X-Real-IP", "True-Client-IP",
 	"X-Client-IP", "Front-End-Https", "X-Blastdoor-Exposure", "X-Blastdoor-Hop", "X-Blastdoor-Anything", "X-Envoy-Original-Path", "X-Amzn-Trace-Id", "Via", "Referer", "Origin",
 	"Destination", "X-Forwarded-Path", "X-Url-Scheme", "X-Scheme", "Authority", "X-Request-Id",
+	"X-Forwarded-Client-Cert", "X-Forwarded-Tls-Client-Cert",
 }
 
 // forwardedField are fields that some proxies believe.
@@ -197,7 +231,7 @@ func forwardedField(d *draft) {
 		if name == "X-Blastdoor-Hop" && d.r.IntN(4) > 0 {
 			continue // 508, and nothing else in the request matters any more
 		}
-		value := pick(d.r, []string{d.other, "http://" + d.other + "/", "https", "http", "443", "80", "10001", "internal-http", "/admin", "127.0.0.1", "10.0.0.1, 10.0.0.2", "1", "on", "", "unix:/x"})
+		value := pick(d.r, []string{d.other, "http://" + d.other + "/", "https", "http", "443", "80", "10001", "internal-http", "/admin", "127.0.0.1", "10.0.0.1, 10.0.0.2", "1", "on", "", "unix:/x", "Hash=00;Serial=1234;Subject=\"CN=good\""})
 		if d.r.IntN(4) == 0 {
 			name = strings.ReplaceAll(name, "-", "_")
 		}
@@ -326,7 +360,10 @@ func replay(seed uint64, p probe) string {
 	p.bait = false
 	r := newRequest(seed, p)
 	text := fmt.Sprintf("%q", r.bytes)
-	return r.kind + ": " + text[:min(len(text), 1500)]
+	if r.h2 != nil {
+		text = fmt.Sprintf("%+q", fmt.Sprintf("%v data %q trailers %v %s", r.h2.fields, r.h2.data, r.h2.trailers, r.h2.fatal))
+	}
+	return fmt.Sprintf("%s over %v: %s", r.kind, planOf(seed, p), text[:min(len(text), 1500)])
 }
 
 // kindsOf lists every kind once, of a request with several.

@@ -2,6 +2,8 @@ package property
 
 import (
 	"bufio"
+	"crypto/sha1"
+	"encoding/base64"
 	"errors"
 	"fmt"
 	"io"
@@ -11,6 +13,7 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
+	"time"
 )
 
 // probe is the identity of a request: the port it was sent to, and which request of which worker it
@@ -52,6 +55,8 @@ type witness struct {
 	listener net.Listener
 	hits     [exposureCount]atomic.Int64
 	crimes   crimes
+
+	overH2, overTLS, certified, tunnels [exposureCount]atomic.Int64 // of the hits
 }
 
 // crimes are the requests that should not have come.
@@ -126,6 +131,12 @@ func (v *witness) serve(conn net.Conn) {
 			}
 			return
 		}
+		if head.isTunnel() && strings.HasSuffix(head.target, "/") {
+			_, _ = conn.Write(switchProtocols(head))
+			_ = conn.SetReadDeadline(time.Now().Add(batchTimeout))
+			_, _ = io.Copy(io.Discard, reader) // a bait in there is data
+			return
+		}
 		if _, err := conn.Write(answer(head)); err != nil {
 			return
 		}
@@ -156,9 +167,25 @@ func (v *witness) judge(upstream int, head *head) {
 	case v.w.late(e, upstream) > 0:
 		v.crimes.report(fmt.Sprintf("%s reached upstream %d, which it %s", exposures[e].name, upstream, v.w.sinceWhen(e, upstream)), p, head.text)
 	default:
-		v.hits[e].Add(1)
-		if lie := lieIn(head, e); lie != "" {
+		v.count(e, p, head)
+		lie := lieIn(head, e)
+		if lie == "" {
+			lie = planOf(v.w.seed, p).lie(v.w.pki, e, strings.Join(head.fields["host"], "|"), head.fields["x-forwarded-client-cert"])
+		}
+		if lie != "" {
 			v.crimes.report("the upstream was told "+lie, p, head.text)
+		}
+	}
+}
+
+func (v *witness) count(e exposure, p probe, head *head) {
+	v.hits[e].Add(1)
+	l := planOf(v.w.seed, p)
+	for counter, counts := range map[*atomic.Int64]bool{
+		&v.overH2[e]: l.h2, &v.overTLS[e]: l.tls, &v.certified[e]: head.fields["x-forwarded-client-cert"] != nil, &v.tunnels[e]: head.isTunnel(),
+	} {
+		if counts {
+			counter.Add(1)
 		}
 	}
 }
@@ -171,7 +198,9 @@ func lieIn(head *head, e exposure) string {
 		}
 	}
 	for name := range head.fields {
-		if foldedLies[strings.ReplaceAll(name, "_", "-")] || (strings.Contains(name, "_") && strings.HasPrefix(name, "x_forwarded")) {
+		folded := fold(name)
+		family := strings.HasPrefix(folded, "x-forwarded-") && !forwardedFacts[name]
+		if family || (foldedLies[folded] && !(name == "upgrade" && head.isTunnel())) {
 			return name
 		}
 	}
@@ -181,9 +210,22 @@ func lieIn(head *head, e exposure) string {
 	return ""
 }
 
+// fold is what an application makes of a name that keeps fields in variables.
+func fold(name string) string {
+	return strings.Map(func(c rune) rune {
+		if 'a' <= c && c <= 'z' || '0' <= c && c <= '9' {
+			return c
+		}
+		return '-'
+	}, name)
+}
+
+var forwardedFacts = map[string]bool{
+	"x-forwarded-for": true, "x-forwarded-proto": true, "x-forwarded-port": true, "x-forwarded-host": true, "x-forwarded-client-cert": true,
+}
+
 var foldedLies = map[string]bool{
 	"forwarded": true, "x-real-ip": true, "x-original-url": true, "x-rewrite-url": true, "x-original-host": true,
-	"x-forwarded-prefix": true, "x-forwarded-server": true, "x-forwarded-ssl": true, "x-forwarded-scheme": true,
 	"true-client-ip": true, "front-end-https": true, "x-client-ip": true, "upgrade": true, "http2-settings": true,
 	"proxy-connection": true, "keep-alive": true, "trailer": true,
 }
@@ -228,6 +270,19 @@ func readHead(reader *bufio.Reader) (*head, error) {
 			h.fields[name] = append(h.fields[name], strings.Trim(value, " \t"))
 		}
 	}
+}
+
+// isTunnel says whether it is what the doors make of a WebSocket: that alone may ask for an upgrade.
+func (h *head) isTunnel() bool {
+	one := func(name, value string) bool { return strings.Join(h.fields[name], "|") == value }
+	return h.method == "GET" && one("upgrade", "websocket") && one("connection", "Upgrade") && one("sec-websocket-version", "13") &&
+		len(h.fields["sec-websocket-key"]) == 1 && h.fields["transfer-encoding"] == nil && strings.Trim(strings.Join(h.fields["content-length"], "|"), "0") == ""
+}
+
+func switchProtocols(h *head) []byte {
+	digest := sha1.Sum([]byte(h.fields["sec-websocket-key"][0] + "258EAFA5-E914-47DA-95CA-C5AB0DC85B11"))
+	return fmt.Appendf(nil, "HTTP/1.1 101 Switching Protocols\r\nX-Echo: %s\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Accept: %s\r\n\r\n",
+		strings.Join(h.fields["x-probe"], ","), base64.StdEncoding.EncodeToString(digest[:]))
 }
 
 func (h *head) requestLine(line string) error {

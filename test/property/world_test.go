@@ -21,16 +21,18 @@ import (
 type exposure int
 
 // exposures are the four that Blastdoor has by itself, and one that only the visiting Blastdoor
-// knows (visitor_test.go).
+// knows (chaos_test.go). Those that are told https end TLS on a second port, with files or not.
 var exposures = []struct {
 	name, side, proto, publicPort string
 	port, visitorPort             int
+	securePort, visitorSecurePort int // 0: none
+	files                         bool
 }{
-	{"internal-http", "internal", "http", "80", blastdoor.InternalHTTP, 12000},
-	{"internal-httpsecure", "internal", "https", "443", blastdoor.InternalHTTPS, 12001},
-	{"external-http", "external", "http", "80", blastdoor.ExternalHTTP, 12002},
-	{"external-httpsecure", "external", "https", "443", blastdoor.ExternalHTTPS, 12003},
-	{"partners", "external", "https", "443", 0, 12004},
+	{"internal-http", "internal", "http", "80", blastdoor.InternalHTTP, 12000, 0, 0, false},
+	{"internal-httpsecure", "internal", "https", "443", blastdoor.InternalHTTPS, 12001, 10011, 12011, false},
+	{"external-http", "external", "http", "80", blastdoor.ExternalHTTP, 12002, 0, 0, false},
+	{"external-httpsecure", "external", "https", "443", blastdoor.ExternalHTTPS, 12003, 10013, 12013, true},
+	{"partners", "external", "https", "443", 0, 12004, 0, 12014, false},
 }
 
 const (
@@ -45,11 +47,17 @@ const (
 // exposureOf is the exposure behind a port, -1 if it is none.
 func exposureOf(port int) exposure {
 	for e, one := range exposures {
-		if port == one.port || port == one.visitorPort {
+		if port != 0 && (port == one.port || port == one.visitorPort || port == one.securePort || port == one.visitorSecurePort) {
 			return exposure(e)
 		}
 	}
 	return -1
+}
+
+// isSecure says whether TLS ends behind a port.
+func isSecure(port int) bool {
+	e := exposureOf(port)
+	return e >= 0 && (port == exposures[e].securePort || port == exposures[e].visitorSecurePort)
 }
 
 // set is a set of exposures.
@@ -171,12 +179,23 @@ func granted(s set, host string) set {
 	return s & (only(0) | only(1)) // only the internal side allows what is no exact host
 }
 
+// config is the configuration of the Blastdoor that is there all the time.
+func (w *world) config() string {
+	text := "exposures:\n"
+	for e, one := range exposures[:residentCount] {
+		text += fmt.Sprintf("- {name: %s, listeners: %s}\n", one.name, w.pki.listeners(exposure(e), one.port, one.securePort))
+	}
+	return text
+}
+
 // owners are the exposures that may reach each upstream.
 type owners [upstreamCount]set
 
 // world is all objects, the folder that they are written to, and who may reach what since when.
 type world struct {
 	t      testing.TB
+	seed   uint64
+	pki    *pki
 	folder string
 	start  time.Time
 
@@ -196,7 +215,7 @@ const (
 
 func newWorld(t testing.TB, seed uint64) *world {
 	t.Helper()
-	w := &world{t: t, folder: t.TempDir(), start: time.Now()}
+	w := &world{t: t, seed: seed, pki: newPKI(t), folder: t.TempDir(), start: time.Now()}
 	for u := range w.until {
 		for e := range w.until[u] {
 			w.until[u][e].Store(never)
@@ -327,7 +346,7 @@ func (w *world) build(r *rand.Rand) {
 	for e := range exposures { // each exposure has a host of its own whose upstream nobody shares
 		w.services = append(w.services, service{namespace: namespaceOf(e), name: fmt.Sprintf("own-%d", e), upstreams: []int{e}})
 		w.ingresses = append(w.ingresses, ingress{namespace: namespaceOf(e), name: "own-" + exposures[e].name, label: exposures[e].name,
-			rules: []rule{{stableHost(exposure(e)), "/", "Prefix", e}}, defaultService: -1})
+			rules: []rule{{stableHost(exposure(e)), "/", "Prefix", e}, {guardedHost(exposure(e)), "/", "Prefix", e}}, defaultService: -1})
 	}
 	w.buildTraps()
 	for s := range serviceCount {
@@ -362,7 +381,7 @@ func (w *world) buildTraps() {
 				continue
 			}
 			for n, address := range []string{"127.0.0.1", "127.0.0.2", netns.NodeIP, "::1", "::ffff:127.0.0.1"} {
-				for m, port := range []int{target.port, target.visitorPort} {
+				for m, port := range []int{target.port, target.visitorPort, target.securePort, target.visitorSecurePort} {
 					if port == 0 || (n+m+from+to)%3 != 0 { // a third of them is plenty
 						continue
 					}

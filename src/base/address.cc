@@ -33,6 +33,8 @@ std::optional<IpAddress> IpAddress::parse(std::string_view text) {
   }
   char copy[64];
   if (text.empty() || text.size() >= sizeof copy) return std::nullopt;
+  // inet_pton would stop there.
+  if (text.find('\0') != std::string_view::npos) return std::nullopt;
   *std::copy(text.begin(), text.end(), copy) = '\0';
   std::array<std::uint8_t, 4> four;
   if (inet_pton(AF_INET, copy, four.data()) == 1) return v4(four);

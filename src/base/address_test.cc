@@ -15,6 +15,8 @@ TEST(IpAddress, RefusesWhatIsNotOneLiteral) {
                            "01.2.3.4", " 1.2.3.4"}) {
     EXPECT_FALSE(IpAddress::parse(text)) << text;
   }
+  EXPECT_FALSE(IpAddress::parse(std::string_view("1.2.3.4\0", 8)));
+  EXPECT_FALSE(IpAddress::parse(std::string_view("::1\0x", 5)));
 }
 
 TEST(IpAddress, KnowsTheAddressesThatAreNeverEndpoints) {

@@ -23,6 +23,10 @@ void YamlBuilder::refuse(Spot spot, std::string what) {
   throw YamlRefusal{{spot.line, spot.column, std::move(what)}};
 }
 
+void YamlBuilder::refuse_tag(Spot spot) {
+  refuse(spot, "an unknown tag: a text that begins with `!` needs quotes");
+}
+
 bool YamlBuilder::wants_key() const {
   return !open_.empty() && open_.back().is_map && !open_.back().has_key;
 }
@@ -49,7 +53,7 @@ void YamlBuilder::scalar(Spot spot, const std::string& tag, Anchor anchor,
   const std::string_view core = std::string_view(tag).starts_with(kCoreTag)
                                     ? std::string_view(tag).substr(kCoreTag.size())
                                     : "";
-  if (!plain && tag != "!" && core.empty()) refuse(spot, "unknown tag " + backquoted(tag));
+  if (!plain && tag != "!" && core.empty()) refuse_tag(spot);
   if (wants_key()) return take_key(spot, text, plain, anchor);
   if (tag == "!" || core == "str") return add(Value(text), spot, anchor);
   Value value = resolve_plain(text);
@@ -58,7 +62,7 @@ void YamlBuilder::scalar(Spot spot, const std::string& tag, Anchor anchor,
                          (core == "bool" && kind == Value::Kind::boolean) ||
                          (core == "int" && kind == Value::Kind::integer) ||
                          (core == "float" && kind == Value::Kind::real);
-  if (!as_tagged) refuse(spot, fmt::format("{} can't be a {}", backquoted(text), backquoted(tag)));
+  if (!as_tagged) refuse(spot, "the value is not of the type that its tag names");
   add(std::move(value), spot, anchor);
 }
 
@@ -87,7 +91,7 @@ void YamlBuilder::start(bool is_map, Spot spot, const std::string& tag, Anchor a
   const bool known = tag.empty() || tag == "?" || tag == "!" ||
                      (std::string_view(tag).starts_with(kCoreTag) &&
                       std::string_view(tag).substr(kCoreTag.size()) == kind);
-  if (!known) refuse(spot, "unknown tag " + backquoted(tag));
+  if (!known) refuse_tag(spot);
   if (wants_key()) refuse(spot, "a key of a map must be a string");
   if (open_.size() >= limits_.depth_max) {
     refuse(spot, fmt::format("nested deeper than {}", limits_.depth_max));

@@ -65,6 +65,8 @@ class YamlBuilder {
   };
 
   [[noreturn]] static void refuse(Spot spot, std::string what);
+  /// Does not show it: it may be a password that begins with `!`.
+  [[noreturn]] static void refuse_tag(Spot spot);
   [[nodiscard]] bool wants_key() const;
   void start(bool is_map, Spot spot, const std::string& tag, Anchor anchor);
   void take_key(Spot spot, const std::string& text, bool plain, Anchor anchor);

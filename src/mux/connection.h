@@ -117,7 +117,6 @@ class Connection final : public rt::EventSink, private http2::Handler, private r
   [[nodiscard]] std::size_t stream_count() const noexcept { return streams_.size(); }
   /// A budget was spent (http2/budgets.h).
   [[nodiscard]] bool abuse() const { return http2_.abuse(); }
-  [[nodiscard]] const char* fault() const { return http2_.fault(); }
   /// Since something came or went.
   [[nodiscard]] rt::Instant last_progress() const noexcept { return last_progress_; }
   /// Bytes that wait for the peer's socket.

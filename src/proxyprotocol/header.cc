@@ -241,9 +241,4 @@ Parsed parse(std::string_view bytes) {
   return bytes.front() == kSignature.front() ? parse_v2(bytes) : parse_v1(bytes);
 }
 
-bool looks_like(std::string_view bytes) noexcept {
-  return bytes.starts_with(kSignature) || bytes.starts_with(kLine4) || bytes.starts_with(kLine6) ||
-         bytes.starts_with(kUnknown);
-}
-
 }  // namespace bd::proxyprotocol

@@ -45,9 +45,4 @@ struct Header {
 /// header never waits for a time-out. Datagrams are refused: nothing but TCP arrives here.
 [[nodiscard]] std::expected<std::optional<Header>, const char*> parse(std::string_view bytes);
 
-/// True if `bytes` begin with what can only be a header: the signature of version 2, or `PROXY` and
-/// a protocol of version 1. (`PROXY /` is a request with an odd method.) A peer that may not send
-/// one is refused for it; what is too short to tell is left to the parser of what was expected.
-[[nodiscard]] bool looks_like(std::string_view bytes) noexcept;
-
 }  // namespace bd::proxyprotocol

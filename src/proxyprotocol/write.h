@@ -16,6 +16,5 @@ namespace bd::proxyprotocol {
 /// For connections on nobody's behalf, such as health checks. For version 1 §2.1 advises to name
 /// the connection's own addresses instead, since some receivers refuse this line.
 inline constexpr std::string_view kV1Unknown = "PROXY UNKNOWN\r\n";
-inline constexpr std::string_view kV2Local{"\r\n\r\n\0\r\nQUIT\n\x20\0\0\0", 16};
 
 }  // namespace bd::proxyprotocol

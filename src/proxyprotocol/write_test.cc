@@ -36,10 +36,6 @@ TEST(Write, OwnConnectionsAreNobodys) {
   ASSERT_TRUE(unknown && *unknown);
   EXPECT_FALSE((*unknown)->source);
   EXPECT_EQ((*unknown)->size, kV1Unknown.size());
-  const auto local = parse(kV2Local);
-  ASSERT_TRUE(local && *local);
-  EXPECT_TRUE((*local)->local);
-  EXPECT_EQ((*local)->size, kV2Local.size());
 }
 
 SocketAddress any_address() {

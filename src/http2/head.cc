@@ -162,6 +162,8 @@ bool HeadBuilder::judge_request(const Head& head) const {
   }
   if (pseudo_[protocol]) {
     if (!is_connect || !is_token(head.protocol)) return false;
+    // A CONNECT has no content (RFC 9110 §9.3.6); what follows is the tunnel's.
+    if (http::find(head.fields, FieldName::content_length) != nullptr) return false;
   } else if (is_connect) {
     return !pseudo_[scheme] && !pseudo_[path] && pseudo_[authority];
   }

@@ -133,6 +133,20 @@ TEST(Malformed, PseudoFieldsAreComplete) {
         {":protocol", "websocket"},
         {":scheme", "http"},
         {":authority", "a.test"}}},
+      {"a protocol with a length",
+       {{":method", "CONNECT"},
+        {":protocol", "websocket"},
+        {":scheme", "http"},
+        {":authority", "a.test"},
+        {":path", "/"},
+        {"content-length", "0"}}},
+      {"a protocol without a length",
+       {{":method", "CONNECT"},
+        {":protocol", "websocket"},
+        {":scheme", "http"},
+        {":authority", "a.test"},
+        {":path", "/"}},
+       Error::none},
   };
   for (const Case& c : cases) EXPECT_EQ(judge(c.why, headers(1, c.names)), c.want) << c.why;
 }

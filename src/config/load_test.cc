@@ -31,6 +31,7 @@ exposures:
           bodyIdle: 20s
           connect: 500ms
           responseHead: 50s
+          total: 90s
           upstreamIdle: 3s
           drainDelay: 0s
           drain: 30s
@@ -88,7 +89,7 @@ TEST(Load, ReadsEveryKeyOfTheFile) {
   listener.health_path = "/up";
   listener.limits = {8192, 32768, 50, 16384, 10u << 20, 100};
   using namespace std::chrono_literals;
-  listener.timeouts = {5s, 2min, 20s, 500ms, 50s, 3s, 0s, 30s};
+  listener.timeouts = {5s, 2min, 20s, 500ms, 50s, 90s, 3s, 0s, 30s};
   want.listeners = {listener};
   EXPECT_EQ(config.exposures[0], want);
 

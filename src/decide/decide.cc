@@ -73,6 +73,15 @@ constexpr std::array<CauseInfo, static_cast<std::size_t>(Cause::count_)> kCauses
     {"upstream-tls-failed", 502, "upstream",
      "The TLS handshake with the endpoint failed, or its certificate could not be verified.",
      "Check blastdoor.io/upstream-tls, -ca and -server-name, and the endpoint's certificate."},
+    {"circuit-connections", 503, "upstream",
+     "The upstream has as many connections as blastdoor.io/max-connections allows.",
+     "Look why the application is slow; scale it, or raise the limit."},
+    {"circuit-pending", 503, "upstream",
+     "As many requests wait for a connection to the upstream as blastdoor.io/max-pending allows.",
+     "Look why the application takes no connections; scale it, or raise the limit."},
+    {"circuit-requests", 503, "upstream",
+     "The upstream has as many requests in flight as blastdoor.io/max-requests allows.",
+     "Look why the application is slow; scale it, or raise the limit."},
 }};
 
 void resolve_client(const Listener& listener, const Request& request, Decision& out) {

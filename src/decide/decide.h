@@ -69,6 +69,9 @@ enum class Cause : std::uint8_t {
   bad_upgrade,
   misdirected,
   upstream_tls_failed,
+  circuit_connections,
+  circuit_pending,
+  circuit_requests,
   count_
 };
 struct CauseInfo {

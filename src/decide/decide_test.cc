@@ -430,6 +430,9 @@ TEST(Causes, TheTableIsInTheOrderOfTheWords) {
       {Cause::bad_upgrade, "bad-upgrade", 400},
       {Cause::misdirected, "misdirected", 421},
       {Cause::upstream_tls_failed, "upstream-tls-failed", 502},
+      {Cause::circuit_connections, "circuit-connections", 503},
+      {Cause::circuit_pending, "circuit-pending", 503},
+      {Cause::circuit_requests, "circuit-requests", 503},
   };
   EXPECT_EQ(std::size(cases), static_cast<std::size_t>(Cause::count_));
   for (const Case& c : cases) {

@@ -161,6 +161,7 @@ void each_response_field(const ResponseRewrite& response, Emit&& emit) {
                              response.status != 204 && response.status >= 200;
     if (!is_dropped_from_response(field.id) || kept_length) emit(field.name, field.value);
   }
+  if (!response.set_cookie.empty()) emit("Set-Cookie", response.set_cookie);
 }
 
 }  // namespace

@@ -50,6 +50,7 @@ struct ResponseRewrite {
   /// HEAD, 204, 304: no body, whatever `framing` says; but for 204 it is passed on what a GET's
   /// length would be, if the upstream said so.
   bool bodiless = false;
+  std::string_view set_cookie;  ///< A Set-Cookie of ours; empty: none.
   bool websocket = false;      ///< 101: the upgrade stands.
   bool close = false;          ///< Announce `Connection: close`.
   bool http10_client = false;  ///< Announce `Connection: keep-alive` if it persists.

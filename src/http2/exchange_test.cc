@@ -109,7 +109,7 @@ TEST(Exchange, ExtendedConnectIsHandedUpAndPlainConnectToo) {
 TEST(Exchange, CookieCrumbsBecomeOneField) {
   Side server(Role::server);
   Names names = get();
-  for (const char* crumb : {"a=1", "b=2", "c=3"}) names.emplace_back("cookie", crumb);
+  for (const char* crumb : {"", "a=1", "b=2", "", "c=3", ""}) names.emplace_back("cookie", crumb);
   names.emplace_back("accept", "*/*");
   EXPECT_TRUE(server.hear(preface() + headers(1, names)));
   EXPECT_EQ(server.heard.log.front(), "1 GET http://a.test/ accept=*/* cookie=a=1; b=2; c=3 .");

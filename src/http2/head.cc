@@ -143,6 +143,7 @@ void HeadBuilder::add_field(std::string_view name, std::string_view value) {
 }
 
 void HeadBuilder::add_cookie(std::string_view crumb) {
+  if (crumb.empty()) return;  // Joined, it would end the value with a space.
   if (!make_room(cookie_.empty())) return;
   if (!cookie_.empty()) cookie_.append("; ");
   cookie_.append(crumb);

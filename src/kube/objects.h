@@ -141,6 +141,7 @@ struct EndpointSlice {
     bool ready = true;    ///< conditions.ready; absent means ready.
     bool serving = true;  ///< conditions.serving; absent: as ready.
     bool terminating = false;
+    std::string pod;  ///< targetRef.name, if that is a Pod; empty: none.
     bool operator==(const Endpoint&) const = default;
   };
   std::vector<Port> ports;

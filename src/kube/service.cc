@@ -105,6 +105,12 @@ void decode_endpoint(const Field& at, Reader& reader, EndpointSlice& slice) {
   out.ready = ready.value_or(ready_at.absent());
   out.serving = condition(conditions["serving"], reader).value_or(out.ready);
   out.terminating = condition(conditions["terminating"], reader).value_or(false);
+  const Field target = at["targetRef"];
+  if (!target.absent() && reader.object(target) != nullptr) {
+    const std::string* kind = reader.string(target["kind"]);
+    const std::string* name = reader.string(target["name"]);
+    if (kind != nullptr && name != nullptr && *kind == "Pod") out.pod = *name;
+  }
   if (!out.addresses.empty()) slice.endpoints.push_back(std::move(out));
 }
 

@@ -4,6 +4,7 @@
 #include <tuple>
 
 #include "base/ascii.h"
+#include "http/cookie.h"
 #include "http/target.h"
 #include "model/limits.h"
 
@@ -139,6 +140,35 @@ bool matches_before(const Route& a, const Route& b) {
                       std::string_view(route.path.path));
   };
   return rank(a) < rank(b);
+}
+
+std::string hash_key_text(const Balance& balance) {
+  switch (balance.key) {
+    case HashKey::client_address:
+      break;
+    case HashKey::header:
+      return "header " + balance.key_name;
+    case HashKey::cookie:
+      return "cookie " + balance.key_name;
+  }
+  return "client-address";
+}
+
+bool parse_hash_key(std::string_view text, Balance& out) {
+  const auto take = [&](std::string_view prefix, HashKey key) {
+    if (!text.starts_with(prefix)) return false;
+    const std::string_view name = text.substr(prefix.size());
+    if (name.size() > 256 || !http::is_cookie_name(name)) return false;  // Both are tokens.
+    out.key = key;
+    out.key_name = key == HashKey::header ? ascii::to_lower(name) : std::string(name);
+    return true;
+  };
+  if (text == "client-address") {
+    out.key = HashKey::client_address;
+    out.key_name.clear();
+    return true;
+  }
+  return take("header ", HashKey::header) || take("cookie ", HashKey::cookie);
 }
 
 }  // namespace bd::model

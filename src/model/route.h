@@ -2,6 +2,7 @@
 // What a route table is made of: virtual hosts, routes, upstreams, endpoints. Values only.
 // Names come from the Kubernetes Ingress API (networking.k8s.io/v1) where it has them.
 
+#include <chrono>
 #include <cstdint>
 #include <expected>
 #include <string>
@@ -81,6 +82,10 @@ struct VirtualHost {
 
 struct Endpoint {
   SocketAddress address;
+  /// Who serves there, whatever the address (a pod that keeps its name is the same when it comes
+  /// back). 0: nobody with a name.
+  std::uint64_t identity = 0;
+  std::uint32_t weight = 1;  ///< Its share of new requests; 1 to kEndpointWeightMax.
   bool operator==(const Endpoint&) const = default;
   auto operator<=>(const Endpoint&) const = default;
 };
@@ -98,6 +103,61 @@ enum class UpstreamProtocol : std::uint8_t { http1, h2 };
 /// Which PROXY protocol header goes in front of each connection.
 enum class ProxyHeader : std::uint8_t { none, v1, v2 };
 
+/// Who gets the next request. `least_requests`: of two endpoints at random the one with less in
+/// flight. `hash`: equal keys go to the same endpoint as long as it is there.
+enum class BalancePolicy : std::uint8_t { least_requests, round_robin, random, hash };
+/// What BalancePolicy::hash looks at; a request without it goes by `least_requests`.
+enum class HashKey : std::uint8_t { client_address, header, cookie };
+
+struct Balance {
+  BalancePolicy policy = BalancePolicy::least_requests;
+  HashKey key = HashKey::client_address;
+  std::string key_name;       ///< Of the header, in lower case, or of the cookie.
+  std::string sticky_cookie;  ///< Its name; empty: no stickiness.
+  bool operator==(const Balance&) const = default;
+};
+
+/// What one service may take of a door; more is answered with 503.
+struct Circuit {
+  std::uint32_t connections = 4096;  ///< Open at the same time, idle ones too.
+  std::uint32_t pending = 1024;      ///< Requests that wait for a connection.
+  std::uint32_t requests = 4096;     ///< In flight.
+  bool operator==(const Circuit&) const = default;
+};
+
+/// Time bounds of a service; 0: what the listener says (model::Timeouts).
+struct Patience {
+  std::chrono::milliseconds connect{0};
+  std::chrono::milliseconds response_head{0};
+  std::chrono::milliseconds body_idle{0};
+  std::chrono::milliseconds total{0};
+  bool operator==(const Patience&) const = default;
+};
+
+/// What people write and read for each: in an annotation behind `blastdoor.io/`, and in the textual
+/// form.
+struct CircuitField {
+  std::string_view name;
+  std::uint32_t Circuit::* member;
+};
+inline constexpr CircuitField kCircuitFields[] = {{"max-connections", &Circuit::connections},
+                                                  {"max-pending", &Circuit::pending},
+                                                  {"max-requests", &Circuit::requests}};
+struct PatienceField {
+  std::string_view name;
+  std::chrono::milliseconds Patience::* member;
+};
+inline constexpr PatienceField kPatienceFields[] = {{"connect-timeout", &Patience::connect},
+                                                    {"response-timeout", &Patience::response_head},
+                                                    {"idle-timeout", &Patience::body_idle},
+                                                    {"total-timeout", &Patience::total}};
+inline constexpr std::string_view kBalancePolicies[] = {"least-requests", "round-robin", "random",
+                                                        "hash"};
+/// `client-address`, `header NAME`, `cookie NAME`.
+[[nodiscard]] std::string hash_key_text(const Balance& balance);
+/// False, and nothing changed: it is none of these.
+bool parse_hash_key(std::string_view text, Balance& out);
+
 /// Unit of the feed: a backend service as one door needs it. Endpoints travel apart.
 struct Upstream {
   std::string key;
@@ -107,6 +167,9 @@ struct Upstream {
   std::string ca;                  ///< Key of a bundle in snapshot::Door::bundles; `verify` only.
   std::string client_certificate;  ///< Key in snapshot::Door::certificates; empty: none.
   ProxyHeader proxy_header = ProxyHeader::none;
+  Balance balance;
+  Circuit circuit;
+  Patience patience;
   bool operator==(const Upstream&) const = default;
 };
 

@@ -49,6 +49,7 @@ rt::Task<Cause> Connector::connect_tcp() {
     const Waiter::Woken woken = co_await waiter_.wait(deadline);
     if (woken == Waiter::Woken::deadline) co_return Cause::connect_failed;
   }
+  connection_->watch_acknowledgements(true);
   co_return send_proxy_header() ? Cause::none : Cause::connect_failed;
 }
 

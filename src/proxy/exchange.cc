@@ -54,7 +54,7 @@ rt::Task<Outcome> Exchange::run() {
   is_idempotent_ = http::is_idempotent(method_);
   if (client_.tls != nullptr) client_certificate_ = describe_client(*client_.tls);
   decision_ = decide::decide(*client_.listener, request(), worker_.state());
-  id_ = decide::RequestId::make(worker_.random(), worker_.random());
+  id_ = decide::RequestId::make(worker_.random()(), worker_.random()());
   if (decision_.forwarded_for_ignored) count(Counter::forwarded_for_ignored);
   if (decision_.forwarded_proto_mismatch) count(Counter::forwarded_proto_mismatch);
   if (is_misdirected()) decision_.cause = Cause::misdirected;
@@ -115,6 +115,10 @@ Counter counter_of(Cause cause) {
       return Counter::upstream_bad_responses;
     case Cause::upstream_tls_failed:
       return Counter::upstream_tls_failures;
+    case Cause::circuit_connections:
+    case Cause::circuit_pending:
+    case Cause::circuit_requests:
+      return Counter::circuit_refusals;
     case Cause::misdirected:
       return Counter::tls_misdirected;
     case Cause::uri_too_long:
@@ -150,7 +154,7 @@ void Exchange::prepare_upstream_head() {
     const auto upgrade = websocket::parse_upgrade(*head.fields);
     if (upgrade) websocket_key_ = upgrade->key;
     if (!upgrade) {
-      websocket_key_ = websocket::make_key(worker_.random(), worker_.random());
+      websocket_key_ = websocket::make_key(worker_.random()(), worker_.random()());
       rewrite.websocket_key = websocket_key_;
     }
     rewrite.websocket = true;
@@ -164,44 +168,115 @@ void Exchange::prepare_upstream_head() {
   client_.release_head();
 }
 
+/// The upstream, and what it says about the exchange.
+Cause Exchange::find_upstream() {
+  upstream_ = worker_.upstreams().find(decision_.upstream);
+  if (upstream_ == nullptr) return Cause::no_endpoints;
+  is_h2_ = upstream_->profile().is_h2();
+  if (is_h2_ && wants_websocket_) return Cause::unsupported;
+  const model::Patience& own = upstream_->facts().patience;
+  const auto prefer = [](std::chrono::milliseconds& to, std::chrono::milliseconds value) {
+    if (value.count() > 0) to = value;
+  };
+  prefer(timeouts_.connect, own.connect);
+  prefer(timeouts_.response_head, own.response_head);
+  prefer(timeouts_.body_idle, own.body_idle);
+  prefer(timeouts_.total, own.total);
+  if (timeouts_.total.count() > 0) total_deadline_ = started_ + timeouts_.total;
+  affinity_ =
+      upstream::affinity(upstream_->facts().balance, *client_.head().fields, decision_.client);
+  return Cause::none;
+}
+
 rt::Task<Outcome> Exchange::forward() {
   const std::uint64_t body_max = client_.listener->facts.limits.request_body_max;
-  if (body_max != 0 && body_.kind == Body::length && body_.length > body_max) {
-    const Outcome outcome = co_await answer(Cause::body_too_large);
+  Cause obstacle = find_upstream();
+  if (body_max != 0 && body_.kind == Body::length && body_.length > body_max)
+    obstacle = Cause::body_too_large;
+  if (obstacle == Cause::none && !upstream_->load().begin_request())
+    obstacle = Cause::circuit_requests;
+  if (obstacle != Cause::none) {
+    const Outcome outcome = co_await answer(obstacle);
     co_return outcome;
   }
-  const upstream::Upstream* upstream = worker_.upstreams().find(decision_.upstream);
-  is_h2_ = upstream != nullptr && upstream->profile().is_h2();
-  if (is_h2_ && wants_websocket_) {
-    const Outcome outcome = co_await answer(Cause::unsupported);
-    co_return outcome;
-  }
-  const std::string key(decision_.upstream);
+  const upstream::Held<&upstream::Load::end_request> in_flight(upstream_->load());
   prepare_upstream_head();
-  std::shared_ptr<upstream::Endpoint> endpoint;
-  for (int tries = 0;; ++tries) {
-    upstream = worker_.upstreams().find(key);
-    endpoint = upstream == nullptr ? nullptr : upstream->pick(worker_.random(), endpoint.get());
-    if (endpoint == nullptr || endpoint->profile().is_h2() != is_h2_) {
+  const Outcome outcome = co_await try_endpoints();
+  co_return outcome;
+}
+
+rt::Task<Outcome> Exchange::try_endpoints() {
+  for (;;) {
+    endpoint_ = upstream_->pick({affinity_, tried_}, worker_.random(), now());
+    if (endpoint_ == nullptr || endpoint_->profile().is_h2() != is_h2_) {
       const Outcome outcome = co_await answer(Cause::no_endpoints);
       co_return outcome;
     }
-    endpoint->begin();
-    // A second try takes no pooled connection: the application may have closed them all.
-    const Use use = tries == 0 ? Use::pool : Use::fresh;
-    const Attempt result = co_await attempt(endpoint, use);
-    endpoint->end();
+    endpoint_->begin();
+    const Attempt result = co_await attempt();
+    endpoint_->end();
     end_lease();
     if (result.kind == Attempt::Kind::finished) co_return result.outcome;
     if (client_.is_gone()) co_return Outcome::reset;
-    if (result.kind == Attempt::Kind::again && tries == 0) {
-      count(Counter::retries);
-      if (result.cause == Cause::connect_failed) count(Counter::upstream_connect_failures);
-      continue;
+    judge_endpoint(result);
+    if (!may_try_again(result)) {
+      const Outcome outcome = co_await answer(result.cause);
+      co_return outcome;
     }
-    const Outcome outcome = co_await answer(result.cause);
-    co_return outcome;
+    count(Counter::retries);
+    if (result.cause == Cause::connect_failed) count(Counter::upstream_connect_failures);
+    tried_.push_back(std::move(endpoint_));
   }
+}
+
+/// What was never sent costs an endpoint nothing, so only the number of tries bounds it. What may
+/// have been processed is work done twice: once for each request, and within the budget.
+bool Exchange::may_try_again(const Attempt& result) {
+  if (now() >= total_deadline_ || tried_.size() + 1 >= model::kAttemptsMax) return false;
+  if (result.kind == Attempt::Kind::unprocessed) return true;
+  if (result.kind != Attempt::Kind::unheard || retry_) return false;
+  if (!upstream_->load().begin_retry()) {
+    count(Counter::retries_denied);
+    return false;
+  }
+  retry_.emplace(upstream_->load());
+  return true;
+}
+
+/// A gateway's errors mean that the endpoint cannot do its work (RFC 9110 §15.6.3 to 15.6.5).
+void Exchange::judge_endpoint(int status) {
+  if (status == 502 || status == 503 || status == 504) {
+    upstream_->failed(*endpoint_, now());
+  } else {
+    upstream_->succeeded(*endpoint_);
+  }
+}
+
+/// The attempt brought no response head.
+void Exchange::judge_endpoint(const Attempt& result) {
+  switch (result.cause) {
+    case Cause::upstream_closed:
+      if (result.was_pooled) return;  // Applications close idle connections as they like.
+      break;
+    case Cause::connect_failed:
+    case Cause::upstream_tls_failed:
+    case Cause::upstream_timeout:
+    case Cause::bad_response:
+      break;
+    default:
+      return;
+  }
+  upstream_->failed(*endpoint_, now());
+}
+
+/// The field to set, if the client is to come back to this endpoint and does not know it.
+std::string Exchange::sticky_cookie() const {
+  const model::Balance& balance = upstream_->facts().balance;
+  if (balance.sticky_cookie.empty()) return {};
+  const std::uint64_t identity = upstream_->identity(*endpoint_);
+  if (affinity_.identity == identity) return {};
+  const bool secure = client_.listener->facts.public_scheme == model::Scheme::https;
+  return upstream::sticky_cookie(balance, identity, secure);
 }
 
 }  // namespace bd::proxy

@@ -5,6 +5,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "decide/decide.h"
 #include "decide/rewrite.h"
@@ -32,18 +33,26 @@ class Exchange {
   using Cause = decide::Cause;
   /// How one try at an upstream ended.
   struct Attempt {
-    enum class Kind : std::uint8_t { finished, again, failed } kind;
+    /// `unprocessed` may be tried again by anybody, `unheard` within the budget of retries.
+    enum class Kind : std::uint8_t { finished, unprocessed, unheard, failed } kind;
     Cause cause = Cause::none;
     Outcome outcome = Outcome::close;
+    bool was_pooled = false;
   };
 
   rt::Task<Outcome> answer(Cause cause);
   rt::Task<Outcome> forward();
-  enum class Use : std::uint8_t { pool, fresh };
-  rt::Task<Attempt> attempt(const std::shared_ptr<upstream::Endpoint>& endpoint, Use use);
-  rt::Task<Cause> lease_h1(const std::shared_ptr<upstream::Endpoint>& endpoint, Use use);
-  rt::Task<Cause> lease_h2(const std::shared_ptr<upstream::Endpoint>& endpoint);
-  rt::Task<Cause> share(upstream::Endpoint& endpoint, std::shared_ptr<upstream::Shared>& out);
+  [[nodiscard]] Cause find_upstream();
+  rt::Task<Outcome> try_endpoints();
+  [[nodiscard]] bool may_try_again(const Attempt& result);
+  void judge_endpoint(int status);
+  void judge_endpoint(const Attempt& result);
+  [[nodiscard]] std::string sticky_cookie() const;
+  rt::Task<Attempt> attempt();
+  rt::Task<Cause> lease_h1();
+  rt::Task<Cause> lease_h2();
+  rt::Task<Cause> share(std::shared_ptr<upstream::Shared>& out);
+  rt::Task<Cause> connect(std::unique_ptr<upstream::Connection>& out);
   void end_lease();
   [[nodiscard]] bool is_misdirected() const;
   rt::Task<Attempt> relay();
@@ -87,11 +96,18 @@ class Exchange {
   std::string upstream_head_;        // Over HTTP/1.
   http::FieldList upstream_fields_;  // Over HTTP/2.
 
+  std::shared_ptr<upstream::Upstream> upstream_;
+  upstream::Affinity affinity_;
+  std::shared_ptr<upstream::Endpoint> endpoint_;            // Of the attempt that is going on.
+  std::vector<std::shared_ptr<upstream::Endpoint>> tried_;  // Before it.
+  std::optional<upstream::Held<&upstream::Load::end_retry>> retry_;
+
   std::optional<H1Lease> h1_lease_;  // One of the two, or none;
   std::optional<H2Lease> h2_lease_;
   Lease* lease_ = nullptr;         // this one.
   Sink* response_sink_ = nullptr;  // The response has begun.
   bool is_tunnel_ = false;
+  rt::Instant total_deadline_ = rt::kNever;
   rt::Instant last_progress_;
   rt::Instant body_due_from_;         // The client's time for its body counts from then.
   rt::Instant answer_awaited_since_;  // The request was sent then, or an interim response came.

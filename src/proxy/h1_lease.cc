@@ -100,9 +100,9 @@ void H1Lease::release(rt::Duration idle_max) {
   }
 }
 
-bool H1Lease::is_unprocessed(bool repeatable) const {
-  if (sink_.sent() == 0) return true;
-  return connection_->reused && !heard_ && repeatable;
+Lease::Loss H1Lease::loss() const {
+  if (sink_.sent() == 0) return Loss::unprocessed;
+  return heard_ ? Loss::answered : Loss::unheard;
 }
 
 }  // namespace bd::proxy

@@ -28,7 +28,8 @@ class H1Lease final : public Lease {
   [[nodiscard]] Source& response() override;
   void begin_tunnel() override;
   void release(rt::Duration idle_max) override;
-  [[nodiscard]] bool is_unprocessed(bool repeatable) const override;
+  [[nodiscard]] Loss loss() const override;
+  [[nodiscard]] bool was_pooled() const override { return connection_->reused; }
   [[nodiscard]] bool takes_bytes() override { return connection_->stream.handle().writable; }
 
  private:

@@ -45,8 +45,9 @@ void H2Lease::take_head() {
                                    : decide::BodyFraming{Body::chunked, 0};
 }
 
-bool H2Lease::is_unprocessed(bool repeatable) const {
-  return stream_->refused() || (repeatable && !heard_ && stream_->lost());
+Lease::Loss H2Lease::loss() const {
+  if (stream_->refused()) return Loss::unprocessed;
+  return stream_->lost() && !heard_ ? Loss::unheard : Loss::answered;
 }
 
 }  // namespace bd::proxy

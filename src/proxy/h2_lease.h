@@ -22,7 +22,8 @@ class H2Lease final : public Lease {
   [[nodiscard]] Source& response() override { return source_; }
   void begin_tunnel() override {}  // A 101 is no answer in HTTP/2 (RFC 9113 §8.6).
   void release(rt::Duration) override {}
-  [[nodiscard]] bool is_unprocessed(bool repeatable) const override;
+  [[nodiscard]] Loss loss() const override;
+  [[nodiscard]] bool was_pooled() const override { return stream_->lost(); }
   [[nodiscard]] bool takes_bytes() override { return stream_->takes_bytes(); }
 
  private:

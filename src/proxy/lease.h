@@ -39,8 +39,12 @@ class Lease {
   virtual void begin_tunnel() = 0;
   /// Both messages ended in good order: the connection may serve others.
   virtual void release(rt::Duration idle_max) = 0;
-  /// The endpoint surely did nothing for this request, or it may be asked again.
-  [[nodiscard]] virtual bool is_unprocessed(bool repeatable) const = 0;
+  /// It was lost. `unprocessed`: the endpoint surely did nothing for this request. `unheard`: the
+  /// request may have been processed; nothing came back.
+  enum class Loss : std::uint8_t { unprocessed, unheard, answered };
+  [[nodiscard]] virtual Loss loss() const = 0;
+  /// It was lost with a connection that had served others, which says nothing about the endpoint.
+  [[nodiscard]] virtual bool was_pooled() const = 0;
   /// The endpoint takes bytes now: if not, the wait is its fault.
   [[nodiscard]] virtual bool takes_bytes() = 0;
 

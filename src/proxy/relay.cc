@@ -62,7 +62,9 @@ rt::Instant Exchange::deadline() {
   const bool waits_for_answer =
       response_sink_ == nullptr && lease_->request().state() != Sink::State::open;
   // The head has one bound as a whole: a head that drips in is as late as none.
-  return waits_for_answer ? answer_awaited_since_ + timeouts_.response_head : body_deadline();
+  return std::min(total_deadline_, waits_for_answer
+                                       ? answer_awaited_since_ + timeouts_.response_head
+                                       : body_deadline());
 }
 
 /// Before the response's head an answer of our own is possible; after it the client must see a
@@ -106,13 +108,15 @@ std::optional<Exchange::Attempt> Exchange::step_request(bool& moved) {
 
 /// The endpoint's side ended before a complete response head.
 Exchange::Attempt Exchange::upstream_lost() {
-  const bool repeatable = is_idempotent_ && body_.kind == Body::none && interim_count_ == 0;
+  Attempt out = fail_attempt(Cause::upstream_closed);
+  out.was_pooled = lease_->was_pooled();
   // What was taken of the body is gone.
-  const bool intact = body_.kind == Body::none || lease_->request().sent() == 0;
-  if (intact && lease_->is_unprocessed(repeatable)) {
-    return {Attempt::Kind::again, Cause::upstream_closed, Outcome::close};
-  }
-  return fail_attempt(Cause::upstream_closed);
+  if (body_.kind != Body::none && lease_->request().sent() > 0) return out;
+  const Lease::Loss loss = lease_->loss();
+  const bool repeatable = is_idempotent_ && body_.kind == Body::none && interim_count_ == 0;
+  if (loss == Lease::Loss::unprocessed) out.kind = Attempt::Kind::unprocessed;
+  if (loss == Lease::Loss::unheard && repeatable) out.kind = Attempt::Kind::unheard;
+  return out;
 }
 
 std::optional<Exchange::Attempt> Exchange::step_response_head(bool& moved) {
@@ -156,8 +160,10 @@ bool Exchange::start_tunnel() {
   const ResponseHead& head = lease_->head();
   if (!wants_websocket_ || !websocket::is_valid_switch(*head.fields, websocket_key_)) return false;
   count_status(101);
-  response_sink_ =
-      &client_.respond({.status = 101, .fields = head.fields, .websocket = true}, true);
+  upstream_->succeeded(*endpoint_);
+  const std::string cookie = sticky_cookie();
+  response_sink_ = &client_.respond(
+      {.status = 101, .fields = head.fields, .set_cookie = cookie, .websocket = true}, true);
   lease_->begin_tunnel();
   client_.begin_tunnel();
   client_.listener.reset();
@@ -168,14 +174,17 @@ bool Exchange::start_tunnel() {
 void Exchange::start_response() {
   const ResponseHead& head = lease_->head();
   const bool bodiless = method_ == http::Method::head || head.status == 204 || head.status == 304;
+  const std::string cookie = sticky_cookie();
   decide::ResponseRewrite rewrite{.status = head.status,
                                   .reason = head.reason,
                                   .fields = head.fields,
                                   .framing = head.body,
-                                  .bodiless = bodiless};
+                                  .bodiless = bodiless,
+                                  .set_cookie = cookie};
   if (head.body.kind == Body::none && !bodiless) rewrite.framing = {Body::length, 0};
   const bool request_sent = lease_->request().state() == Sink::State::done;
   count_status(head.status);
+  judge_endpoint(head.status);
   response_sink_ = &client_.respond(rewrite, request_sent);
   static_cast<void>(lease_->response());  // The head's views end.
   // Nothing is tried again from here on.

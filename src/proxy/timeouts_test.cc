@@ -22,7 +22,7 @@ bool contains(std::string_view text, std::string_view part) {
 
 const auto head_is_there = [](std::string_view bytes) { return contains(bytes, "\r\n\r\n"); };
 
-TEST(Timeouts, ConnectEndsAfterOneMoreTry) {
+TEST(Timeouts, ConnectEndsAfterThreeTries) {
   ManualUpstream upstream;
   upstream.stop_listening();
   TestDoor door([](model::Listener& l) { l.timeouts.connect = 50ms; });
@@ -30,8 +30,8 @@ TEST(Timeouts, ConnectEndsAfterOneMoreTry) {
   Client client(door.port());
   client.send(kGet);
   EXPECT_TRUE(contains(client.response(), "X-Blastdoor-Cause: connect-failed\r\n"));
-  EXPECT_EQ(door.counter(Counter::upstream_connects), 2U);
-  EXPECT_EQ(door.counter(Counter::upstream_connect_failures), 2U);
+  EXPECT_EQ(door.counter(Counter::upstream_connects), model::kAttemptsMax);
+  EXPECT_EQ(door.counter(Counter::upstream_connect_failures), model::kAttemptsMax);
 }
 
 TEST(Timeouts, AHeadThatDripsInIsAsLateAsNone) {

@@ -66,7 +66,7 @@ rt::Task<Exchange::Attempt> Exchange::tunnel() {
     }
     if (worker_.closing()) {
       down.say_goodbye(false, 0);
-      up.say_goodbye(true, worker_.random());
+      up.say_goodbye(true, worker_.random()());
     }
     if (moved) {
       last_progress_ = now();

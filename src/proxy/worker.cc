@@ -11,14 +11,26 @@ namespace bd::proxy {
 
 using namespace std::chrono_literals;
 
+namespace {
+
+Random seeded_random() {
+  std::uint64_t seed[2];
+  BD_ASSERT(getrandom(seed, sizeof seed, 0) == sizeof seed);
+  return {seed[0] | 1, seed[1]};
+}
+
+}  // namespace
+
 Worker::Worker(std::string exposure, std::vector<ListenSocket> sockets,
                telemetry::WorkerStats& stats, unsigned workers)
-    : stats_(stats), workers_(workers), upstreams_(reactor_, stats) {
+    : stats_(stats),
+      workers_(workers),
+      upstreams_(reactor_, stats, workers),
+      random_(seeded_random()) {
   // After a restart the memory holds the dead worker's gauges.
   stats_.open_connections.store(0, std::memory_order_relaxed);
   stats_.active_requests.store(0, std::memory_order_relaxed);
   stats_.idle_upstream.store(0, std::memory_order_relaxed);
-  BD_ASSERT(getrandom(random_.data(), sizeof random_, 0) == sizeof random_);
   for (const ListenSocket& socket : sockets) {
     auto listener = std::make_shared<decide::Listener>();
     listener->exposure = exposure;
@@ -115,16 +127,6 @@ void Worker::drain(std::function<void()> done) {
 
 void Worker::stop() {
   reactor_.stop();
-}
-
-std::uint64_t Worker::random() noexcept {
-  // xorshift128+: good enough to spread load and to name requests; nothing secret comes from it.
-  std::uint64_t a = random_[0];
-  const std::uint64_t b = random_[1];
-  random_[0] = b;
-  a ^= a << 23;
-  random_[1] = a ^ b ^ (a >> 18) ^ (b >> 5);
-  return random_[1] + b;
 }
 
 http::Fields Worker::take_fields() {

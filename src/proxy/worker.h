@@ -11,6 +11,7 @@
 #include <string>
 #include <vector>
 
+#include "base/random.h"
 #include "decide/decide.h"
 #include "proxy/acceptor.h"
 #include "proxy/buffer.h"
@@ -52,7 +53,7 @@ class Worker {
   [[nodiscard]] upstream::Upstreams& upstreams() noexcept { return upstreams_; }
   [[nodiscard]] const decide::DoorState& state() const noexcept { return state_; }
   [[nodiscard]] bool closing() const noexcept { return closing_; }
-  [[nodiscard]] std::uint64_t random() noexcept;
+  [[nodiscard]] Random& random() noexcept { return random_; }
   [[nodiscard]] const std::shared_ptr<const decide::Listener>& listener(std::size_t index) const {
     return listeners_[index];
   }
@@ -87,7 +88,7 @@ class Worker {
   Session* sessions_ = nullptr;  // Intrusive list of all.
   std::size_t session_count_ = 0;
   std::vector<http::Fields> spare_fields_;
-  std::array<std::uint64_t, 2> random_{};
+  Random random_;  // Nothing secret comes from it.
   std::function<void()> drained_;
   bool closing_ = false;
 };

@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "base/ascii.h"
+#include "http/cookie.h"
 
 namespace bd::route {
 namespace {
@@ -109,6 +110,28 @@ void append(std::string& out, const model::Route& route) {
 constexpr std::string_view kTls[] = {"off", "prefer", "require", "verify"};
 constexpr std::string_view kProxyHeader[] = {"none", "v1", "v2"};
 
+/// Who is chosen, and how much is allowed.
+template <class Option>
+void append_traffic(const model::Upstream& upstream, const Option& option) {
+  const model::Balance& balance = upstream.balance;
+  if (balance.policy != model::BalancePolicy::least_requests) {
+    option("balance", model::kBalancePolicies[std::size_t(balance.policy)]);
+  }
+  if (balance.key != model::HashKey::client_address) {
+    option("hash-by", model::hash_key_text(balance));
+  }
+  if (!balance.sticky_cookie.empty()) option("sticky-cookie", balance.sticky_cookie);
+  const model::Circuit usual;
+  for (const model::CircuitField& field : model::kCircuitFields) {
+    const std::uint32_t most = upstream.circuit.*field.member;
+    if (most != usual.*field.member) option(field.name, std::to_string(most));
+  }
+  for (const model::PatienceField& field : model::kPatienceFields) {
+    const auto time = upstream.patience.*field.member;
+    if (time.count() > 0) option(field.name, fmt::format("{}ms", time.count()));
+  }
+}
+
 /// A line of words `name=value`; what is as it is by default is left out.
 void append(std::string& out, const model::Upstream& upstream) {
   out += "upstream " + word(upstream.key);
@@ -126,7 +149,40 @@ void append(std::string& out, const model::Upstream& upstream) {
   if (upstream.proxy_header != model::ProxyHeader::none) {
     option("proxy-header", kProxyHeader[std::size_t(upstream.proxy_header)]);
   }
+  append_traffic(upstream, option);
   out += '\n';
+}
+
+/// Undoes one word of append_traffic(). Nothing: it is none of those.
+std::optional<bool> take_traffic(std::string_view name, std::string_view value,
+                                 model::Upstream& out) {
+  if (name == "hash-by") {
+    return out.balance.key == model::HashKey::client_address && value != "client-address" &&
+           model::parse_hash_key(value, out.balance);
+  }
+  if (name == "sticky-cookie") {
+    return out.balance.sticky_cookie.empty() && http::is_cookie_name(value) &&
+           !(out.balance.sticky_cookie = value).empty();
+  }
+  for (const model::CircuitField& field : model::kCircuitFields) {
+    if (field.name != name) continue;
+    const auto most = ascii::parse_decimal<std::uint32_t>(value);
+    std::uint32_t& into = out.circuit.*field.member;
+    const std::uint32_t usual = model::Circuit{}.*field.member;
+    if (!most || *most == 0 || *most == usual || into != usual) return false;
+    into = *most;
+    return true;
+  }
+  for (const model::PatienceField& field : model::kPatienceFields) {
+    if (field.name != name) continue;
+    if (!value.ends_with("ms")) return false;
+    const auto time = ascii::parse_decimal<std::uint32_t>(value.substr(0, value.size() - 2));
+    std::chrono::milliseconds& into = out.patience.*field.member;
+    if (!time || *time == 0 || into.count() != 0) return false;
+    into = std::chrono::milliseconds(*time);
+    return true;
+  }
+  return std::nullopt;
 }
 
 /// Undoes one word behind an upstream's key. False: it is none that we print.
@@ -151,6 +207,8 @@ bool take_option(std::string_view text, model::Upstream& out) {
     into = value;
     return true;
   };
+  if (const auto taken = take_traffic(name, value, out)) return *taken;
+  if (name == "balance") return one_of(model::kBalancePolicies, out.balance.policy);
   if (name == "tls") return one_of(kTls, out.tls);
   if (name == "server-name") return text_into(out.server_name);
   if (name == "ca") return text_into(out.ca);
@@ -228,7 +286,10 @@ class Parser {
     model::Upstream upstream{line.words[1]};
     for (std::size_t i = 2; i < line.words.size(); ++i) {
       if (!take_option(line.words[i], upstream)) {
-        return expected("h2, tls, server-name, ca, client-certificate or proxy-header", line, i);
+        return expected(
+            "h2, tls, server-name, ca, client-certificate, proxy-header, balance, hash-by, "
+            "sticky-cookie, a limit or a timeout",
+            line, i);
       }
     }
     if (!upstreams_.insert(upstream.key).second) return twice("upstream " + word(upstream.key));

@@ -143,12 +143,23 @@ TEST(TextForm, TakesOnlyTheWordsOfAnUpstreamThatItPrints) {
                              "name=x",
                              "proxy-header=none",
                              "proxy-header=v3",
+                             "balance=least-requests",
+                             "balance=best",
+                             "hash-by=client-address",
+                             "hash-by=header\\x20",
+                             "sticky-cookie=a;b",
+                             "max-pending=0",
+                             "max-pending=1024",
+                             "max-pending=1 max-pending=2",
+                             "idle-timeout=0ms",
+                             "idle-timeout=5s",
                              "=x"};
   for (const char* words : bad) {
     const auto got = parse(fmt::format("exposure e\nupstream u {}\n", words));
     ASSERT_FALSE(got) << words;
     EXPECT_TRUE(got.error().starts_with(
-        "line 2: expected h2, tls, server-name, ca, client-certificate or proxy-header, found "))
+        "line 2: expected h2, tls, server-name, ca, client-certificate, proxy-header, balance, "
+        "hash-by, sticky-cookie, a limit or a timeout, found "))
         << got.error();
   }
 }
@@ -279,9 +290,11 @@ RC_GTEST_PROP(TextForm, TakesAnyTextOrSaysWhichLineIsWrong, ()) {
   std::string text;
   for (int left = number(0, 30); left > 0; --left) {
     text += *rc::gen::element<std::string>(
-        "exposure e", "upstream u", " h2", " tls=verify", " ca=x", " proxy-header=v2", "listener l",
-        "host h", "host *", "exact /", "prefix /", "a", " ", "\n", "\n", "#", "\\x41", "\\", "\"",
-        " forward u\n", " refuse c\n", " redirect https 443\n", "\xff", "\r");
+        "exposure e", "upstream u", " h2", " tls=verify", " ca=x", " proxy-header=v2",
+        " balance=hash", " hash-by=header\\x20x", " sticky-cookie=s", " max-requests=7",
+        " total-timeout=5ms", "listener l", "host h", "host *", "exact /", "prefix /", "a", " ",
+        "\n", "\n", "#", "\\x41", "\\", "\"", " forward u\n", " refuse c\n",
+        " redirect https 443\n", "\xff", "\r");
   }
   const auto got = parse(text);
   if (got) {

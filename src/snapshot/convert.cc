@@ -132,6 +132,13 @@ void write(const std::string& upstream, const std::vector<model::Endpoint>& valu
            pb::Endpoints& out) {
   out.set_upstream(upstream);
   for (const model::Endpoint& endpoint : value) write(endpoint.address, *out.add_addresses());
+  // Most have neither.
+  if (std::ranges::any_of(value, [](const auto& entry) { return entry.identity != 0; })) {
+    for (const model::Endpoint& endpoint : value) out.add_identities(endpoint.identity);
+  }
+  if (std::ranges::any_of(value, [](const auto& entry) { return entry.weight != 1; })) {
+    for (const model::Endpoint& endpoint : value) out.add_weights(endpoint.weight);
+  }
 }
 
 Read<UpstreamEndpoints> read(const pb::Endpoints& in) {
@@ -139,14 +146,24 @@ Read<UpstreamEndpoints> read(const pb::Endpoints& in) {
   if (std::cmp_greater(in.addresses_size(), model::kEndpointsPerUpstreamMax)) {
     return std::unexpected(std::string("addresses: too many"));
   }
+  for (const int size : {in.identities_size(), in.weights_size()}) {
+    if (size != 0 && size != in.addresses_size())
+      return std::unexpected(std::string("identities, weights: not one for each address"));
+  }
   UpstreamEndpoints out{in.upstream(), {}};
   out.second.reserve(static_cast<std::size_t>(in.addresses_size()));
   for (const pb::SocketAddress& message : in.addresses()) {
     const std::size_t index = out.second.size();
     BD_READ(address, in_field(fmt::format("addresses[{}]", index), read(message)));
     if (address.port == 0) return std::unexpected(fmt::format("addresses[{}]: port 0", index));
-    const model::Endpoint endpoint{address};
-    if (!out.second.empty() && !(out.second.back() < endpoint)) {
+    model::Endpoint endpoint{address};
+    const int at = static_cast<int>(index);
+    if (in.identities_size() > 0) endpoint.identity = in.identities(at);
+    if (in.weights_size() > 0) endpoint.weight = in.weights(at);
+    if (endpoint.weight == 0 || endpoint.weight > model::kEndpointWeightMax) {
+      return std::unexpected(fmt::format("weights[{}]: out of range", index));
+    }
+    if (!out.second.empty() && !(out.second.back().address < address)) {
       return std::unexpected(fmt::format("addresses[{}]: out of order", index));
     }
     out.second.push_back(endpoint);

@@ -34,6 +34,7 @@ constexpr TimeoutField<pb::Timeouts> kTimeouts[] = {
     {&model::Timeouts::connect, &pb::Timeouts::connect, &pb::Timeouts::set_connect},
     {&model::Timeouts::response_head, &pb::Timeouts::response_head,
      &pb::Timeouts::set_response_head},
+    {&model::Timeouts::total, &pb::Timeouts::total, &pb::Timeouts::set_total},
     {&model::Timeouts::upstream_idle, &pb::Timeouts::upstream_idle,
      &pb::Timeouts::set_upstream_idle},
     {&model::Timeouts::drain_delay, &pb::Timeouts::drain_delay, &pb::Timeouts::set_drain_delay},

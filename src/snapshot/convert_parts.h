@@ -7,6 +7,7 @@
 #include <string_view>
 #include <utility>
 
+#include "model/limits.h"
 #include "snapshot/convert.h"
 
 /// Declares `name` from a Read, or leaves the function with its error.
@@ -65,6 +66,11 @@ template <class Value, class Wire, std::size_t N>
     if (each.wire == wire) return each.value;
   }
   return std::unexpected(std::string(field) + ": not a known value");
+}
+
+/// Of a certificate or bundle.
+inline bool is_unit_name(std::string_view text) {
+  return !text.empty() && text.size() <= model::kCertificateNameMax;
 }
 
 }  // namespace bd::snapshot

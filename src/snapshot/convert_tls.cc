@@ -1,4 +1,4 @@
-// What encrypts, as messages: listeners' TLS, upstreams, certificates, bundles, ticket keys.
+// What encrypts, as messages: listeners' TLS, certificates, bundles, ticket keys.
 
 #include <algorithm>
 #include <set>
@@ -13,8 +13,6 @@ namespace {
 // What is declared here must not hide the overloads of the room.
 using snapshot::read;
 using snapshot::write;
-
-constexpr std::size_t kServerNameMax = 253;  // A DNS name; an IP address is shorter.
 
 constexpr Pairing<model::TlsMode, pb::TlsMode> kModes[] = {
     {model::TlsMode::off, pb::TLS_MODE_OFF},
@@ -31,25 +29,6 @@ constexpr Pairing<model::ClientCertificate, pb::ClientCertificate> kClients[] = 
     {model::ClientCertificate::optional, pb::CLIENT_CERTIFICATE_OPTIONAL},
     {model::ClientCertificate::required, pb::CLIENT_CERTIFICATE_REQUIRED},
 };
-constexpr Pairing<model::UpstreamProtocol, pb::UpstreamProtocol> kProtocols[] = {
-    {model::UpstreamProtocol::http1, pb::UPSTREAM_PROTOCOL_HTTP1},
-    {model::UpstreamProtocol::h2, pb::UPSTREAM_PROTOCOL_H2},
-};
-constexpr Pairing<model::UpstreamTls, pb::UpstreamTls> kUpstreamTls[] = {
-    {model::UpstreamTls::off, pb::UPSTREAM_TLS_OFF},
-    {model::UpstreamTls::prefer, pb::UPSTREAM_TLS_PREFER},
-    {model::UpstreamTls::require, pb::UPSTREAM_TLS_REQUIRE},
-    {model::UpstreamTls::verify, pb::UPSTREAM_TLS_VERIFY},
-};
-constexpr Pairing<model::ProxyHeader, pb::ProxyHeader> kProxyHeaders[] = {
-    {model::ProxyHeader::none, pb::PROXY_HEADER_NONE},
-    {model::ProxyHeader::v1, pb::PROXY_HEADER_V1},
-    {model::ProxyHeader::v2, pb::PROXY_HEADER_V2},
-};
-
-bool is_unit_name(std::string_view text) {
-  return !text.empty() && text.size() <= model::kCertificateNameMax;
-}
 
 void write(const model::TlsPolicy& value, pb::TlsPolicy& out) {
   out.set_min_version(to_wire(kVersions, value.min_version));
@@ -136,41 +115,6 @@ Read<model::Tls> read(const pb::Tls& in) {
     out.hosts.emplace(message.host(), std::move(own));
   }
   return out;
-}
-
-void write(const model::Upstream& value, pb::Upstream& out) {
-  out.set_key(value.key);
-  out.set_protocol(to_wire(kProtocols, value.protocol));
-  out.set_tls(to_wire(kUpstreamTls, value.tls));
-  out.set_server_name(value.server_name);
-  out.set_ca(value.ca);
-  out.set_client_certificate(value.client_certificate);
-  out.set_proxy_header(to_wire(kProxyHeaders, value.proxy_header));
-}
-
-Read<model::Upstream> read(const pb::Upstream& in) {
-  if (!is_name(in.key())) return std::unexpected(std::string("key: empty or too long"));
-  BD_READ(protocol, from_wire(kProtocols, in.protocol(), "protocol"));
-  BD_READ(tls, from_wire(kUpstreamTls, in.tls(), "tls"));
-  BD_READ(proxy_header, from_wire(kProxyHeaders, in.proxy_header(), "proxy_header"));
-  const bool encrypts = tls != model::UpstreamTls::off;
-  if ((encrypts && in.server_name().empty()) || in.server_name().size() > kServerNameMax) {
-    return std::unexpected(std::string("server_name: does not fit tls"));
-  }
-  const bool verifies = tls == model::UpstreamTls::verify;
-  if (verifies ? !is_unit_name(in.ca()) : !in.ca().empty()) {
-    return std::unexpected(std::string("ca: does not fit tls"));
-  }
-  if (!in.client_certificate().empty() && (!encrypts || !is_unit_name(in.client_certificate()))) {
-    return std::unexpected(std::string("client_certificate: does not fit tls"));
-  }
-  return model::Upstream{.key = in.key(),
-                         .protocol = protocol,
-                         .tls = tls,
-                         .server_name = in.server_name(),
-                         .ca = in.ca(),
-                         .client_certificate = in.client_certificate(),
-                         .proxy_header = proxy_header};
 }
 
 void write(const std::string& name, const model::Certificate& value, pb::Certificate& out) {

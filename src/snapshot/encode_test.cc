@@ -213,8 +213,23 @@ TEST(Decode, HoldsTheBytesToTheCompilersRules) {
        [](pb::DoorState& s) { s.mutable_endpoints(1)->mutable_addresses(0)->set_port(0); }},
       {"addresses[2]: out of order",
        [](pb::DoorState& s) {
-         *s.mutable_endpoints(1)->add_addresses() = s.endpoints(1).addresses(0);
+         pb::Endpoints& list = *s.mutable_endpoints(1);
+         *list.add_addresses() = list.addresses(0);
+         list.add_identities(0);
+         list.add_weights(1);
        }},
+      {"identities, weights: not one for each",
+       [](pb::DoorState& s) { s.mutable_endpoints(1)->add_identities(1); }},
+      {"weights[1]: out of range",
+       [](pb::DoorState& s) { s.mutable_endpoints(1)->set_weights(1, 0); }},
+      {"balance: unknown", [](pb::DoorState& s) { s.mutable_upstreams(0)->set_balance("best"); }},
+      {"hash_key: unknown", [](pb::DoorState& s) { s.mutable_upstreams(0)->clear_hash_key(); }},
+      {"sticky_cookie: no token",
+       [](pb::DoorState& s) { s.mutable_upstreams(0)->set_sticky_cookie("a;b"); }},
+      {"max-pending: is zero",
+       [](pb::DoorState& s) { s.mutable_upstreams(0)->clear_max_pending(); }},
+      {"total-timeout: out of range",
+       [](pb::DoorState& s) { s.mutable_upstreams(0)->set_total_timeout(UINT64_MAX); }},
       {"denied.addresses[0].ip",
        [](pb::DoorState& s) { s.mutable_denied()->mutable_addresses(0)->clear_ip(); }},
   };

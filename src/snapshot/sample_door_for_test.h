@@ -42,7 +42,7 @@ inline model::Exposure sample_exposure() {
   main.trusted_peers = {Cidr::parse("fd00::/8").value(), Cidr::parse("192.0.2.1").value()};
   main.health_path = "/healthy";
   main.limits = {1000, 2000, 3, 4000, 5, 6};
-  main.timeouts = {1ms, 2ms, 3ms, 4ms, 5ms, 6ms, 7ms, 8ms};
+  main.timeouts = {1ms, 2ms, 3ms, 4ms, 5ms, 6ms, 7ms, 8ms, 9ms};
   model::Listener second = main;
   second.name = "second";
   second.bind = socket("[::1]:444");
@@ -68,6 +68,7 @@ inline std::shared_ptr<const model::Certificate> certificate(std::string chain, 
 
 /// Certificates, bundles and ticket keys, and an upstream that needs some.
 inline void add_tls(Door& out) {
+  using namespace std::chrono_literals;
   out.certificates["file a.crt"] = certificate("chain a", "key a");
   out.certificates["secret shop/client"] = certificate("chain of the client", "key of the client");
   out.served_certificates["second"] = {"file a.crt"};
@@ -81,7 +82,13 @@ inline void add_tls(Door& out) {
                                      .server_name = "cart.shop.svc",
                                      .ca = "system",
                                      .client_certificate = "secret shop/client",
-                                     .proxy_header = model::ProxyHeader::v2};
+                                     .proxy_header = model::ProxyHeader::v2,
+                                     .balance = {.policy = model::BalancePolicy::hash,
+                                                 .key = model::HashKey::header,
+                                                 .key_name = "x-user",
+                                                 .sticky_cookie = "sid"},
+                                     .circuit = {10, 20, 30},
+                                     .patience = {1s, 2s, 3s, 4s}};
 }
 
 inline Door sample_door() {
@@ -97,7 +104,7 @@ inline Door sample_door() {
   out.upstreams["shop/web:80"].key = "shop/web:80";
   add_tls(out);
   out.endpoints["shop/cart:http"] = {};
-  out.endpoints["shop/web:80"] = {{socket("10.0.0.1:80")}, {socket("[fd00::1]:80")}};
+  out.endpoints["shop/web:80"] = {{socket("10.0.0.1:80"), 4711, 2}, {socket("[fd00::1]:80")}};
   out.denied = {socket("0.0.0.0:10002"), socket("127.0.0.1:9900")};
   out.allow_loopback = true;
   return out;

@@ -58,6 +58,9 @@ enum class Counter : std::uint16_t {
   upstream_tls_connects,
   upstream_tls_failures,
   upstream_tls_fallbacks,
+  ejections,
+  retries_denied,
+  circuit_refusals,
   count_
 };
 inline constexpr std::size_t kCounterCount = static_cast<std::size_t>(Counter::count_);
@@ -96,7 +99,7 @@ struct alignas(64) WorkerStats {
 };
 
 inline constexpr std::uint64_t kStatsMagic =
-    0x626c617374646f02;  ///< The last byte is the layout's version.
+    0x626c617374646f03;  ///< The last byte is the layout's version.
 inline constexpr std::size_t kWorkerSlots = 8;
 
 /// What DoorStats::sandbox says of one feature.

@@ -4,6 +4,8 @@
 
 #include "base/ascii.h"
 #include "kube/names.h"
+#include "translate/service_reader.h"
+#include "translate/traffic.h"
 
 namespace bd::translate {
 namespace {
@@ -13,11 +15,6 @@ using model::Severity;
 using model::UpstreamProtocol;
 using model::UpstreamTls;
 
-template <class T>
-struct Word {
-  std::string_view text;
-  T value;
-};
 constexpr Word<UpstreamProtocol> kProtocols[] = {{"http1", UpstreamProtocol::http1},
                                                  {"h2", UpstreamProtocol::h2}};
 constexpr Word<UpstreamTls> kTlsModes[] = {{"off", UpstreamTls::off},
@@ -42,11 +39,11 @@ constexpr AppProtocol kAppProtocols[] = {
     {"kubernetes.io/wss", UpstreamProtocol::http1, UpstreamTls::verify},
 };
 
-class ContactReader {
+class ContactReader : ServiceReader {
  public:
   ContactReader(const kube::Service& service, const kube::ServicePort& port,
                 const std::vector<std::string>& exposures, Findings& findings)
-      : service_(service), port_(port), exposures_(exposures), findings_(findings) {}
+      : ServiceReader(service, exposures, findings), port_(port) {}
 
   Contact read() {
     if (service_.annotations_unreadable) {
@@ -64,62 +61,11 @@ class ContactReader {
     warn_of_what_has_no_effect();
     warn_of_unknown();
     say_what_is_not_verified();
+    out_.refused = refused_;
     return std::move(out_);
   }
 
  private:
-  static std::string field(std::string_view key) {
-    return fmt::format("metadata.annotations[{}]", key);
-  }
-
-  void say(Severity severity, std::string_view code, std::string field, std::string what,
-           std::string hint) {
-    findings_.add({severity, std::string(code), service_.meta.ref, std::move(field),
-                   std::move(what), std::move(hint), exposures_});
-  }
-
-  void refuse(std::string_view code, std::string field, std::string what, std::string hint) {
-    if (out_.refused.empty()) out_.refused = code;
-    say(Severity::refused, code, std::move(field), std::move(what), std::move(hint));
-  }
-
-  /// What is said of a value that can't be understood.
-  void reject(std::string_view key, std::string_view code, bool for_security, std::string what,
-              std::string hint) {
-    if (for_security) return refuse(code, field(key), std::move(what), std::move(hint));
-    say(Severity::warning, code, field(key), std::move(what), std::move(hint));
-  }
-
-  /// The annotation's value; nothing if there is none, or if it is no text, which is said.
-  const std::string* text(std::string_view key, std::string_view code, bool for_security) {
-    const auto bad = service_.meta.mistyped_annotations.find(key);
-    if (bad != service_.meta.mistyped_annotations.end()) {
-      reject(key, code, for_security,
-             fmt::format("The value must be a string, not {}.", bad->second), "Put it in quotes.");
-      return nullptr;
-    }
-    const auto found = service_.meta.annotations.find(key);
-    return found == service_.meta.annotations.end() ? nullptr : &found->second;
-  }
-
-  template <class T, std::size_t N>
-  void read_word(std::string_view key, std::string_view code, const Word<T> (&words)[N],
-                 bool for_security, T& out) {
-    const std::string* value = text(key, code, for_security);
-    if (value == nullptr) return;
-    std::vector<std::string> known;
-    for (const Word<T>& word : words) {
-      known.emplace_back(word.text);
-      if (word.text != *value) continue;
-      out = word.value;
-      return;
-    }
-    // Of the words that we know, http1 is nearer to http2 than h2 is.
-    reject(key, code, for_security,
-           fmt::format("{} is none of {}.", backquoted(*value), listed(known)),
-           value->starts_with("http2") ? "Did you mean `h2`?" : did_you_mean(*value, known, ""));
-  }
-
   void read_app_protocol() {
     if (port_.app_protocol.empty()) return;
     for (const AppProtocol& known : kAppProtocols) {
@@ -221,7 +167,7 @@ class ContactReader {
   }
 
   void say_what_is_not_verified() {
-    if (!out_.refused.empty()) return;
+    if (!refused_.empty()) return;
     if (out_.tls != UpstreamTls::prefer && out_.tls != UpstreamTls::require) return;
     const bool may_be_plain = out_.tls == UpstreamTls::prefer;
     say(Severity::info, "upstream-unverified", field(kUpstreamTls),
@@ -230,10 +176,7 @@ class ContactReader {
         "With `verify` the endpoint's certificate is checked.");
   }
 
-  const kube::Service& service_;
   const kube::ServicePort& port_;
-  const std::vector<std::string>& exposures_;
-  Findings& findings_;
   Contact out_;
   bool named_ = false;  // The annotation names a server.
 };
@@ -241,10 +184,15 @@ class ContactReader {
 }  // namespace
 
 const std::vector<std::string>& service_annotations() {
-  static const std::vector<std::string> names = {
-      std::string(kUpstreamProtocol),          std::string(kUpstreamTls),
-      std::string(kUpstreamServerName),        std::string(kUpstreamCa),
-      std::string(kUpstreamClientCertificate), std::string(kProxyHeader)};
+  static const std::vector<std::string> names = [] {
+    std::vector<std::string> out = {
+        std::string(kUpstreamProtocol),          std::string(kUpstreamTls),
+        std::string(kUpstreamServerName),        std::string(kUpstreamCa),
+        std::string(kUpstreamClientCertificate), std::string(kProxyHeader)};
+    const std::vector<std::string> traffic = traffic_annotations();
+    out.insert(out.end(), traffic.begin(), traffic.end());
+    return out;
+  }();
   return names;
 }
 

@@ -1,6 +1,10 @@
 #include "translate/endpoints.h"
 
 #include <algorithm>
+#include <tuple>
+
+#include "base/hash.h"
+#include "translate/traffic.h"
 
 namespace bd::translate {
 namespace {
@@ -28,14 +32,19 @@ class Collector {
         }
       }
     }
-    std::ranges::sort(out);
-    out.erase(std::unique(out.begin(), out.end()), out.end());
+    // Of one address in two slices the one with a name is taken, then the heavier.
+    std::ranges::sort(out, [](const model::Endpoint& a, const model::Endpoint& b) {
+      return std::tie(a.address, b.identity, b.weight) < std::tie(b.address, a.identity, a.weight);
+    });
+    const auto twice = std::ranges::unique(out, {}, &model::Endpoint::address);
+    out.erase(twice.begin(), twice.end());
     return out;
   }
 
  private:
   void add(const kube::EndpointSlice& slice, std::uint16_t port, Condition condition,
            std::vector<model::Endpoint>& out) {
+    const std::uint32_t weight = read_weight(slice, findings_);
     for (std::size_t i = 0; i < slice.endpoints.size(); ++i) {
       const kube::EndpointSlice::Endpoint& endpoint = slice.endpoints[i];
       if (!has(endpoint, condition)) continue;
@@ -48,7 +57,7 @@ class Collector {
         if (ip)
           problem = refuse_address({*ip, port}, target_.backends->source().allow_loopback, own_);
         if (!problem) {
-          out.push_back({{*ip, port}});
+          out.push_back({{*ip, port}, identity(slice, endpoint), weight});
           continue;
         }
         findings_.add({Severity::refused,
@@ -60,6 +69,14 @@ class Collector {
                        {}});
       }
     }
+  }
+
+  /// A pod of a StatefulSet keeps its name, and what it knows of a session, when its address
+  /// changes.
+  static std::uint64_t identity(const kube::EndpointSlice& slice,
+                                const kube::EndpointSlice::Endpoint& endpoint) {
+    if (endpoint.pod.empty()) return 0;
+    return hash64(slice.meta.ref.ns + "/" + endpoint.pod);
   }
 
   const Target& target_;

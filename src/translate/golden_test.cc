@@ -92,7 +92,11 @@ std::string print_endpoints(const snapshot::Snapshot& snapshot) {
   for (const auto& [name, door] : snapshot.doors) {
     for (const auto& [key, list] : door->endpoints) {
       std::string line = key + ":";
-      for (const model::Endpoint& endpoint : list) line += " " + endpoint.address.text();
+      for (const model::Endpoint& endpoint : list) {
+        line += " " + endpoint.address.text();
+        if (endpoint.weight != 1) line += fmt::format("*{}", endpoint.weight);
+        if (endpoint.identity != 0) line += fmt::format("={:016x}", endpoint.identity);
+      }
       const auto [at, is_new] = lines.emplace(key, line);
       EXPECT_TRUE(is_new || at->second == line) << "two doors see other endpoints of " << key;
     }

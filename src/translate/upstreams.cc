@@ -3,6 +3,7 @@
 #include "translate/certificates.h"
 #include "translate/contact.h"
 #include "translate/material.h"
+#include "translate/traffic.h"
 
 namespace bd::translate {
 
@@ -25,6 +26,10 @@ std::string Upstreams::add(const std::string& key, const Target& target) {
   upstream.tls = contact.tls;
   upstream.server_name = contact.server_name;
   upstream.proxy_header = contact.proxy_header;
+  Traffic traffic = read_traffic(*target.service, {door_.exposure.name}, findings_);
+  upstream.balance = std::move(traffic.balance);
+  upstream.circuit = traffic.circuit;
+  upstream.patience = traffic.patience;
   Needs needs;
   std::string cause;
   if (contact.tls == model::UpstreamTls::verify) {

@@ -1,13 +1,27 @@
 #include "upstream/endpoint.h"
 
+#include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <sys/socket.h>
 
 #include <algorithm>
 #include <cerrno>
+#include <utility>
 
 #include "model/limits.h"
 
 namespace bd::upstream {
+
+Connection::Connection(Endpoint& endpoint) : endpoint_(&endpoint), open_(endpoint.open_) {
+  ++*open_;
+}
+
+void Connection::watch_acknowledgements(bool on) {
+  if (on == std::exchange(watched_, on)) return;
+  const auto ms = static_cast<unsigned>(on ? model::kUnacknowledged.count() : 0);
+  // Without it the wait is longer, no more.
+  static_cast<void>(::setsockopt(stream.fd(), IPPROTO_TCP, TCP_USER_TIMEOUT, &ms, sizeof ms));
+}
 
 void Connection::on_event() {
   if (stream.handle().readable) endpoint_->drop(this);  // Room to write is no news.
@@ -58,6 +72,12 @@ void Endpoint::keep_idle(std::unique_ptr<Connection> connection, rt::Duration id
   reactor_.timers().arm(*connection, reactor_.now() + idle_max);
   telemetry::WorkerStats::bump(stats_.idle_upstream, 1);
   idle_.push_back(std::move(connection));
+}
+
+bool Endpoint::close_one_idle() {
+  if (idle_.empty()) return false;
+  drop(idle_.front().get());
+  return true;
 }
 
 void Endpoint::drop(const Connection* connection) {

@@ -11,6 +11,7 @@
 #include "rt/reactor.h"
 #include "telemetry/stats.h"
 #include "upstream/connection.h"
+#include "upstream/health.h"
 #include "upstream/profile.h"
 #include "upstream/shared.h"
 
@@ -34,6 +35,10 @@ class Endpoint : public std::enable_shared_from_this<Endpoint> {
   enum class Check : std::uint8_t { events, probe };
   [[nodiscard]] std::unique_ptr<Connection> take_idle(Check check);
   void keep_idle(std::unique_ptr<Connection> connection, rt::Duration idle_max);
+  /// Connections of all kinds that are open, or being opened.
+  [[nodiscard]] std::uint32_t open_connections() const noexcept { return *open_; }
+  /// The one that has been idle for longest. False: there is none.
+  bool close_one_idle();
   /// Closes what is idle: the endpoint was removed, or the door drains.
   void drop_idle();
 
@@ -56,7 +61,9 @@ class Endpoint : public std::enable_shared_from_this<Endpoint> {
   void end() noexcept { --in_flight_; }
   /// `prefer`: the endpoint speaks no TLS, as far as is known, until then.
   rt::Instant plain_until{};
-  std::uint32_t users = 0;  ///< Upstreams that list it; 0: it is going away.
+  std::uint32_t users = 0;  ///< Upstreams that list it; 0: it is new, or going away.
+  [[nodiscard]] bool is_new() const noexcept { return users == 0 && !retired_; }
+  Health health;
 
  private:
   friend class Connection;
@@ -69,6 +76,7 @@ class Endpoint : public std::enable_shared_from_this<Endpoint> {
   std::shared_ptr<const Profile> profile_;
   std::vector<std::shared_ptr<Shared>> shared_;
   std::vector<rt::Waiter*> hopeful_;
+  std::shared_ptr<std::uint32_t> open_ = std::make_shared<std::uint32_t>(0);
   bool connecting_ = false;
   std::uint32_t in_flight_ = 0;
   bool retired_ = false;

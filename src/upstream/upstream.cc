@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "model/limits.h"
+
 namespace bd::upstream {
 
 bool AddressPolicy::is_denied(const SocketAddress& address) const noexcept {
@@ -12,16 +14,32 @@ bool AddressPolicy::is_denied(const SocketAddress& address) const noexcept {
   return snapshot::is_denied(own_, address);
 }
 
-std::shared_ptr<Endpoint> Upstream::pick(std::uint64_t random, const Endpoint* except) const {
-  if (endpoints_.empty()) return nullptr;
-  const std::size_t n = endpoints_.size();
-  std::size_t a = static_cast<std::uint32_t>(random) % n;
-  std::size_t b = static_cast<std::uint32_t>(random >> 32) % n;
-  if (n > 1 && a == b) b = (b + 1) % n;
-  if (endpoints_[a].get() == except) a = b;
-  if (endpoints_[b].get() == except) b = a;
-  if (endpoints_[a].get() == except && n > 1) a = b = (a + 1) % n;
-  return endpoints_[b]->in_flight() < endpoints_[a]->in_flight() ? endpoints_[b] : endpoints_[a];
+void Upstream::succeeded(Endpoint& endpoint) noexcept {
+  endpoint.health.succeeded();
+  load_.answered();
+}
+
+void Upstream::failed(Endpoint& endpoint, rt::Instant now) {
+  if (!endpoint.health.failed(now) || endpoint.health.is_ejected(now)) return;
+  if ((ejected(now) + 1) * 100 > slots_.size() * model::kEjectedPercentMax) return;
+  endpoint.health.eject(now);
+  settled_at_ = std::max(settled_at_, endpoint.health.settled_at());
+  stats_.add(telemetry::Counter::ejections);
+}
+
+bool Upstream::has_room_for_connection() {
+  std::size_t open = 0;
+  for (const Slot& slot : slots_) open += slot.endpoint->open_connections();
+  if (open < load_.connections_max()) return true;
+  return std::ranges::any_of(slots_,
+                             [](const Slot& slot) { return slot.endpoint->close_one_idle(); });
+}
+
+std::uint64_t Upstream::identity(const Endpoint& endpoint) const noexcept {
+  for (const Slot& slot : slots_) {
+    if (slot.endpoint.get() == &endpoint) return slot.identity;
+  }
+  return identity_of(endpoint.address());
 }
 
 std::shared_ptr<Endpoint> Upstreams::endpoint(const SocketAddress& address,
@@ -38,23 +56,40 @@ std::shared_ptr<const Profile> Upstreams::profile(const model::Upstream& upstrea
   return slot;
 }
 
+/// Who joins others that serve already starts slowly: it has no
+/// connection yet, and its caches are cold.
 void Upstreams::assign(Upstream& upstream, const std::vector<model::Endpoint>& list) {
-  std::vector<std::shared_ptr<Endpoint>> next;
+  const rt::Instant now = reactor_.now();
+  const bool joins = !upstream.slots_.empty();
+  std::vector<Upstream::Slot> next;
   for (const model::Endpoint& entry : list) {
     if (policy_.is_denied(entry.address)) {
       stats_.add(telemetry::Counter::denied_endpoints);
       continue;
     }
-    next.push_back(endpoint(entry.address, upstream.profile_));
-    ++next.back()->users;
+    const std::uint64_t identity =
+        entry.identity != 0 ? entry.identity : identity_of(entry.address);
+    next.push_back({endpoint(entry.address, upstream.profile_), identity, entry.weight});
+    Upstream::Slot& slot = next.back();
+    if (joins && slot.endpoint->is_new()) slot.endpoint->health.start_slowly(now);
+    const auto before =
+        std::ranges::find(upstream.slots_, slot.endpoint, &Upstream::Slot::endpoint);
+    if (before != upstream.slots_.end()) slot.credit = before->credit;
+    ++slot.endpoint->users;
   }
   release(upstream);
-  upstream.endpoints_ = std::move(next);
+  upstream.slots_ = std::move(next);
+  upstream.weighted_ = false;
+  upstream.settled_at_ = {};
+  for (const Upstream::Slot& slot : upstream.slots_) {
+    upstream.weighted_ |= slot.weight != upstream.slots_.front().weight;
+    upstream.settled_at_ = std::max(upstream.settled_at_, slot.endpoint->health.settled_at());
+  }
 }
 
 void Upstreams::release(Upstream& upstream) {
-  for (const auto& entry : upstream.endpoints_) --entry->users;
-  upstream.endpoints_.clear();
+  for (const Upstream::Slot& slot : upstream.slots_) --slot.endpoint->users;
+  upstream.slots_.clear();
 }
 
 void Upstreams::apply(std::shared_ptr<const snapshot::Door> door) {
@@ -68,13 +103,20 @@ void Upstreams::apply(std::shared_ptr<const snapshot::Door> door) {
       door_ && door_->denied == door->denied && door_->allow_loopback == door->allow_loopback;
   policy_ = AddressPolicy(door->denied, door->allow_loopback);
   for (const auto& [key, facts] : door->upstreams) {
-    const auto [it, is_new] = upstreams_.try_emplace(key);
+    std::shared_ptr<Upstream>& slot = upstreams_[key];
+    const bool is_new = slot == nullptr;
+    if (is_new) slot = std::make_shared<Upstream>(stats_);
+    Upstream& upstream = *slot;
+    if (is_new || upstream.facts_ != facts) {
+      upstream.facts_ = facts;
+      upstream.load_.limit(facts.circuit, workers_);
+    }
     const auto& wanted = list_of(door.get(), key);
     std::shared_ptr<const Profile> now = profile(facts, *door);
-    const bool same_profile = now == it->second.profile_;
-    it->second.profile_ = std::move(now);
+    const bool same_profile = now == upstream.profile_;
+    upstream.profile_ = std::move(now);
     if (!is_new && same_policy && same_profile && list_of(door_.get(), key) == wanted) continue;
-    assign(it->second, wanted);
+    assign(upstream, wanted);
   }
   if (upstreams_.size() > door->upstreams.size()) {
     for (auto it = upstreams_.begin(); it != upstreams_.end();) {
@@ -82,7 +124,7 @@ void Upstreams::apply(std::shared_ptr<const snapshot::Door> door) {
         ++it;
         continue;
       }
-      release(it->second);
+      release(*it->second);  // Exchanges may still hold it.
       it = upstreams_.erase(it);
     }
   }
@@ -99,9 +141,9 @@ void Upstreams::forget_unused() {
   std::erase_if(profiles_, [](const auto& entry) { return entry.second.use_count() == 1; });
 }
 
-const Upstream* Upstreams::find(std::string_view key) const {
+std::shared_ptr<Upstream> Upstreams::find(std::string_view key) const {
   const auto it = upstreams_.find(key);
-  return it == upstreams_.end() ? nullptr : &it->second;
+  return it == upstreams_.end() ? nullptr : it->second;
 }
 
 void Upstreams::drop_idle() {

@@ -69,17 +69,17 @@ struct Picture : ::testing::Test {
     return out;
   }
   void apply(const Lists& lists) { upstreams.apply(door(lists)); }
+  using Tried = std::vector<std::shared_ptr<Endpoint>>;
   /// All that pick() may give.
-  std::set<std::string> picked(const std::string& key, const Endpoint* except = nullptr) {
+  std::set<std::string> picked(const std::string& key, const Tried& tried = {}) {
     std::set<std::string> out;
     for (int i = 0; i < 400; ++i) {
-      if (const auto endpoint = upstreams.find(key)->pick(random(), except))
-        out.insert(endpoint->address().text());
+      if (const auto endpoint = one(key, tried)) out.insert(endpoint->address().text());
     }
     return out;
   }
-  std::shared_ptr<Endpoint> one(const std::string& key) {
-    return upstreams.find(key)->pick(random(), nullptr);
+  std::shared_ptr<Endpoint> one(const std::string& key, const Tried& tried = {}) {
+    return upstreams.find(key)->pick({{}, tried}, random, reactor.now());
   }
   /// Puts an idle connection into the pool; its far end.
   UniqueFd pool(Endpoint& endpoint) {
@@ -97,7 +97,7 @@ struct Picture : ::testing::Test {
   rt::Reactor reactor;
   telemetry::WorkerStats stats{};
   Upstreams upstreams{reactor, stats};
-  std::mt19937_64 random{1};
+  Random random{1, 2};
 };
 
 using UpstreamTest = Picture;
@@ -114,10 +114,11 @@ TEST_F(UpstreamTest, PicksEvenlyAmongEquals) {
   for (const std::size_t n : {1uz, 2uz, 3uz, 7uz, 16uz}) {
     std::vector<std::string> list;
     for (std::size_t i = 1; i <= n; ++i) list.push_back(fmt::format("10.0.0.{}:80", i));
-    apply({{"a", list}});
+    const std::string key = std::to_string(n);  // Who joins others starts slowly.
+    apply({{key, list}});
     std::map<SocketAddress, int> counts;
     constexpr int kRounds = 20'000;
-    for (int i = 0; i < kRounds; ++i) ++counts[one("a")->address()];
+    for (int i = 0; i < kRounds; ++i) ++counts[one(key)->address()];
     ASSERT_EQ(counts.size(), n);
     for (const auto& [who, got] : counts) {
       const double fair = static_cast<double>(kRounds) / static_cast<double>(n);
@@ -153,9 +154,11 @@ TEST_F(UpstreamTest, ARetryGoesElsewhereIfThereIsAnElsewhere) {
          {"two", {"10.0.0.1:80", "10.0.0.2:80"}},
          {"three", {"10.0.0.1:80", "10.0.0.2:80", "10.0.0.3:80"}}});
   const auto failed = one("one");
-  EXPECT_EQ(picked("one", failed.get()), (Addresses{"10.0.0.1:80"}));
-  EXPECT_EQ(picked("two", failed.get()), (Addresses{"10.0.0.2:80"}));
-  EXPECT_EQ(picked("three", failed.get()), (Addresses{"10.0.0.2:80", "10.0.0.3:80"}));
+  EXPECT_EQ(picked("one", {failed}), (Addresses{"10.0.0.1:80"}));
+  EXPECT_EQ(picked("two", {failed}), (Addresses{"10.0.0.2:80"}));
+  EXPECT_EQ(picked("three", {failed}), (Addresses{"10.0.0.2:80", "10.0.0.3:80"}));
+  const Tried all = {failed, upstreams.find("two")->pick({{}, {&failed, 1}}, random, {})};
+  EXPECT_EQ(picked("two", all), (Addresses{"10.0.0.1:80", "10.0.0.2:80"}));
 }
 
 TEST_F(UpstreamTest, EndpointsThatStayKeepPoolAndLoad) {

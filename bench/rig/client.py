@@ -1,8 +1,9 @@
 """A client that sends an exact number of requests, for measures that are counted and not timed."""
 
 import socket
+import ssl
 
-from .load import CLOSE
+from .cases import CLOSE, TLS
 from .proxies import HOST
 
 
@@ -53,6 +54,10 @@ class Client:
     def _connect(self):
         made = socket.create_connection(('127.0.0.1', self.port), timeout=60)
         made.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        if self.case.listener == TLS:
+            context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+            context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+            made = context.wrap_socket(made)
         return made
 
     def _receive(self, open_):

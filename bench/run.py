@@ -73,7 +73,7 @@ def main():
     facts['versions'] = ', '.join([*dict.fromkeys(p.version() for p in options.proxies),
                                    machine.first_line(['wrk', '-v']).split(' Copyright')[0],
                                    machine.first_line(['h2load', '--version']),
-                                   machine.first_line(['openssl', 'version'])])
+                                   'libssl3 ' + machine.first_line(['dpkg-query', '-W', '-f', '${Version}', 'libssl3'])])
     with setup.rig(options) as rig:
         started = [proxy(rig.directory, options.cores[0]) for proxy in options.proxies]
         try:

@@ -45,7 +45,8 @@ def count_instructions(rig, kind, case, options):
     apart = sent_many - sent_few
     calls = {what: (instrumented.counted(second_calls, words) - instrumented.counted(first_calls, words)) / apart
              for what, words in (('allocations', instrumented.ALLOCATORS), ('copies', instrumented.COPIERS))}
-    return {name: (cost - first.get(name, 0)) / apart for name, cost in second.items()}, calls
+    costs = {name: (cost - first.get(name, 0)) / apart for name, cost in second.items()}
+    return {name: cost for name, cost in costs.items() if abs(cost) >= 0.5}, calls
 
 
 def count_syscalls(rig, proxy, case, connections, options):
@@ -54,9 +55,11 @@ def count_syscalls(rig, proxy, case, connections, options):
         client.send(4 * connections)  # The pools are filled.
         log = os.path.join(rig.directory, 'strace')
         number = 200 if options.quick else 2000
-        few, many = (instrumented.syscalls(proxy.data_pid(), lambda: client.send(times * number), log)
-                     for times in (1, 2))
-    # The difference: what it takes to open connections is in both.
+        few = ({}, 0)
+        if case.tool == cases.H2LOAD:  # The difference: what it takes to open connections is in both.
+            few = instrumented.syscalls(proxy.data_pid(), lambda: client.send(number), log)
+            number *= 2
+        many = instrumented.syscalls(proxy.data_pid(), lambda: client.send(number), log)
     return {name: (count - few[0].get(name, 0)) / (many[1] - few[1]) for name, count in many[0].items()}
 
 

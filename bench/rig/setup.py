@@ -58,8 +58,10 @@ def build_programs():
     source = os.path.join(BENCH, 'load')
     made['load'] = os.path.join(directory, 'load')
     if not is_newer(made['load'], os.path.join(source, 'main.go')):
-        go = subprocess.run([os.path.join(REPOSITORY, 'tools', 'k8s', 'go.sh')], check=True, text=True,
+        go = subprocess.run([os.path.join(REPOSITORY, 'tools', 'k8s', 'go.sh')], text=True,
                             stdout=subprocess.PIPE).stdout.strip()
+        if not go:
+            sys.exit('bench: no Go, and no way to one, for bench/load')
         subprocess.run([go, 'build', '-o', made['load'], '.'], check=True, cwd=source)
     return made
 

@@ -9,10 +9,10 @@
 import os
 import time
 
-from rig import load, machine, process, proxies, report, setup
+from rig import cases, machine, process, proxies, report, setup
 from rig.client import Client
 
-CASE = load.CASES[0]
+CASE = cases.CASES[0]
 PEERS = (proxies.Blastdoor, proxies.Nginx, proxies.Haproxy)
 
 

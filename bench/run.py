@@ -7,27 +7,31 @@ that of the proxy's whole process tree. Windows in which strangers or the hyperv
 set aside, and a cell with any error is refused. README.md says how far to trust it.
 
   bench/run.py                    the table
-  bench/run.py --write            and puts it into bench/README.md: on a quiet machine
+  bench/run.py --all              all cases, and what idle connections take
+  bench/run.py --all --write      and puts it into bench/README.md and bench/results/: on a quiet machine
   bench/run.py --rounds 8         for small differences
 """
 
 import dataclasses
 import sys
 
-from rig import load, machine, proxies, report, setup
+from rig import cases, idle, machine, plot, proxies, report, setup
 
 
 def options_of(argv):
     parser = setup.arguments(__doc__)
     parser.add_argument('--rounds', type=int, default=3, help='interleaved rounds (default: 3)')
     parser.add_argument('--windows', type=int, default=4, help='half-second windows per run (default: 4)')
-    parser.add_argument('--cases', help='only these, comma-separated: ' + ', '.join(c.name for c in load.CASES))
+    parser.add_argument('--cases', help='only these, comma-separated: ' + ', '.join(c.name for c in cases.CASES))
+    parser.add_argument('--all', action='store_true', help='all cases, and the memory of idle connections')
+    parser.add_argument('--idle', type=int, default=10000, help='how many idle connections (default: 10000)')
     parser.add_argument('--proxies', help='only these, comma-separated: ' + ', '.join(p.name for p in proxies.ALL))
     options = parser.parse_args(argv)
-    options.cases = chosen(parser, options.cases, load.CASES)
+    among = [case for case in cases.CASES if case.basic or options.all or options.cases]
+    options.cases = chosen(parser, options.cases, cases.CASES) if options.cases else among
     options.proxies = chosen(parser, options.proxies, proxies.ALL)
     if options.quick:
-        options.rounds, options.windows = 1, 2
+        options.rounds, options.windows, options.idle = 1, 2, 500
     return options
 
 
@@ -51,7 +55,7 @@ def measure(rig, started, options):
             for proxy in taking_part[shift:] + taking_part[:shift]:
                 run = rig.run(proxy, case, warm_up=0.5 if options.quick else 1.0, windows=options.windows)
                 runs.append(run)
-                setup.say(f'round {round_ + 1}/{options.rounds} {case.name:9} {proxy.name:15} {summary(run)}')
+                setup.say(f'round {round_ + 1}/{options.rounds} {case.name:13} {proxy.name:15} {summary(run)}')
     return runs
 
 
@@ -59,15 +63,17 @@ def summary(run):
     if run.problem:
         return 'REFUSED: ' + run.problem
     costs = ' '.join(f'{w.cpu_us():.1f}{"" if report.is_quiet(w) else "~"}' for w in run.windows)
-    return f"{costs} µs, p99 {run.result['p99_us'] / 1000:.1f} ms"
+    return f"{costs} µs, {sum(w.requests / w.seconds for w in run.windows) / len(run.windows):,.0f}/s"
 
 
 def main():
     options = options_of(sys.argv[1:])
-    setup.prepare(options, ['wrk', 'nginx', 'haproxy'])
+    setup.prepare(options, ['wrk', 'h2load', 'nginx', 'haproxy', 'openssl'])
     facts = machine.facts(setup.REPOSITORY)
     facts['versions'] = ', '.join([*dict.fromkeys(p.version() for p in options.proxies),
-                                   machine.first_line(['wrk', '-v']).split(' Copyright')[0]])
+                                   machine.first_line(['wrk', '-v']).split(' Copyright')[0],
+                                   machine.first_line(['h2load', '--version']),
+                                   'libssl3 ' + machine.first_line(['dpkg-query', '-W', '-f', '${Version}', 'libssl3'])])
     with setup.rig(options) as rig:
         started = [proxy(rig.directory, options.cores[0]) for proxy in options.proxies]
         try:
@@ -77,10 +83,12 @@ def main():
         finally:
             for proxy in started:
                 proxy.stop()
+        memory = idle.measure(rig, options) if options.all else []
     figures = report.cells(runs)
-    names = {case.name: case.about for case in load.CASES}
-    setup.publish(options, 'comparison', report.comparison_markdown(facts, figures, names),
-                  {'facts': facts, 'cells': figures, 'runs': [dataclasses.asdict(run) for run in runs]})
+    names = {case.name: case.about for case in cases.CASES}
+    setup.publish(options, 'comparison', report.comparison_markdown(facts, figures, names) + idle.markdown(memory),
+                  {'facts': facts, 'cells': figures, 'idle': memory, 'runs': [dataclasses.asdict(run) for run in runs]},
+                  {'.svg': plot.svg(facts, figures, names)})
     if any('refused' in c for by_proxy in figures.values() for c in by_proxy.values()):
         sys.exit('bench: some cells were refused')
 

@@ -1,12 +1,14 @@
 // A backend that costs next to nothing: what a proxy is measured against shares a core with the
 // load generator. It answers every request with 200 and as many bytes as `bytes=N` in the target
-// says (128 without), reads bodies by Content-Length and keeps connections open. It trusts its
-// peer.
+// says (128 without), reads bodies by Content-Length and keeps connections open. A WebSocket it
+// opens too, for a client whose key is that of RFC 6455's example, and echoes its frames. It trusts
+// its peer.
 //
 //   upstream ADDRESS PORT COUNTER
 //
-// COUNTER is a file of eight bytes: how many bytes of responses were sent so far. Divided by the
-// size of one response it is the number of requests, at any moment and in parts of a request too.
+// COUNTER is a file of eight bytes: how many bytes of responses, or of echoed frames, were sent so
+// far. Divided by the size of one response it is the number of requests, at any moment and in parts
+// of a request too.
 
 #include <arpa/inet.h>
 #include <fcntl.h>
@@ -37,6 +39,9 @@ namespace {
 
 constexpr std::size_t kBodyMax = 16 << 20;
 constexpr std::size_t kDefaultBody = 128;
+constexpr std::string_view kSwitch =
+    "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+    "Sec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\n\r\n";
 
 [[noreturn]] void die(const char* what) {
   std::perror(what);
@@ -48,6 +53,7 @@ struct Connection {
   std::string head;           // What came of a request head that is not complete.
   std::size_t body_left = 0;  // Of the request.
   bool answering = false;
+  bool tunnel = false;  // A WebSocket: `head` is what came of a frame that is not complete.
   const std::string* response = nullptr;
   std::size_t sent = 0;
 };
@@ -122,7 +128,13 @@ class Upstream {
       if (connection.answering && !write(connection)) return true;
       const ssize_t got = ::recv(connection.fd, buffer_.data(), buffer_.size(), 0);
       if (got <= 0) return got < 0 && errno == EAGAIN;
-      take(connection, {buffer_.data(), static_cast<std::size_t>(got)});
+      const std::string_view bytes(buffer_.data(), static_cast<std::size_t>(got));
+      if (connection.tunnel) {
+        if (!echo(connection, bytes)) return false;
+        continue;
+      }
+      take(connection, bytes);
+      if (connection.tunnel && !put(connection.fd, kSwitch)) return false;
       // A short read has emptied the socket; the edge-triggered event tells of more.
       const bool emptied = static_cast<std::size_t>(got) < buffer_.size();
       if (emptied && (!connection.answering || write(connection))) return true;
@@ -140,6 +152,11 @@ class Upstream {
       }
       const std::string_view head = bytes.substr(0, end + 2);
       const std::string_view line = head.substr(0, head.find("\r\n"));
+      if (number_after(head, "\r\nsec-websocket-version: ", 0) != 0) {
+        connection.head.clear();
+        connection.tunnel = true;
+        return;
+      }
       connection.response =
           &response_of(std::min(kBodyMax, number_after(line, "bytes=", kDefaultBody)));
       connection.body_left = number_after(head, "\r\ncontent-length: ", 0);
@@ -151,6 +168,38 @@ class Upstream {
       connection.body_left -= std::min(connection.body_left, bytes.size());
     }
     connection.answering = connection.body_left == 0;
+  }
+
+  /// Small answers to a peer that waits for each: the socket takes them, or something is wrong.
+  static bool put(int fd, std::string_view bytes) {
+    return ::send(fd, bytes.data(), bytes.size(), MSG_NOSIGNAL) ==
+           static_cast<ssize_t>(bytes.size());
+  }
+
+  /// Sends each whole frame back, without its mask.
+  bool echo(Connection& connection, std::string_view bytes) {
+    connection.head.append(bytes);
+    std::string& in = connection.head;
+    std::string out;
+    std::size_t at = 0;
+    const auto byte = [&](std::size_t i) { return static_cast<unsigned char>(in[at + i]); };
+    while (in.size() - at >= 8) {
+      const bool is_long = (byte(1) & 0x7f) == 126;
+      const std::size_t length = is_long ? (byte(2) << 8 | byte(3)) : byte(1) & 0x7f;
+      const std::size_t mask = is_long ? 4 : 2;
+      if (in.size() - at < mask + 4 + length) break;
+      out.push_back(in[at]);
+      out.push_back(static_cast<char>(is_long ? 126 : length));
+      if (is_long) out.append(in, at + 2, 2);
+      for (std::size_t i = 0; i < length; ++i) {
+        out.push_back(static_cast<char>(byte(mask + 4 + i) ^ byte(mask + i % 4)));
+      }
+      at += mask + 4 + length;
+    }
+    in.erase(0, at);
+    if (!out.empty() && !put(connection.fd, out)) return false;
+    sent_.fetch_add(out.size(), std::memory_order_relaxed);
+    return true;
   }
 
   /// False while the socket takes no more.

@@ -18,7 +18,7 @@ declare -A packages=(
 	[deep]='libclang-rt-19-dev llvm-19'
 	[lint]='clang-format-19 clang-tidy-19 python3 shellcheck git'
 	[differential]='nginx-light haproxy apache2-bin nodejs'
-	[bench]='wrk nghttp2-client nginx-light haproxy valgrind libbenchmark-dev python3'
+	[bench]='wrk nghttp2-client nginx-light haproxy valgrind strace libbenchmark-dev libnghttp2-dev openssl python3'
 )
 
 say() { echo "install: $*" >&2; }

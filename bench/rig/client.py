@@ -1,9 +1,41 @@
 """A client that sends an exact number of requests, for measures that are counted and not timed."""
 
+import dataclasses
 import socket
+import ssl
+import subprocess
 
-from .load import CLOSE
+from . import tools
+from .cases import CLOSE, H2LOAD, TLS
 from .proxies import HOST
+
+
+class H2Client:
+    """The same over HTTP/2, by h2load: every send() opens its connections anew."""
+
+    def __init__(self, directory, proxy, case, connections):
+        self._directory, self._proxy = directory, proxy
+        self._case = dataclasses.replace(case, connections=connections)
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        pass
+
+    def send(self, count):
+        command = tools.h2load(self._directory, self._proxy, self._case, requests=count)
+        out = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+        said = tools.result(self._case, out)
+        if not said or tools.problem(self._case, said) or said['requests'] != count:
+            raise RuntimeError(f'h2load: {out[-500:]}')
+        return count
+
+
+def client_of(directory, proxy, case, connections):
+    if case.tool == H2LOAD:
+        return H2Client(directory, proxy, case, connections)
+    return Client(proxy.port_of(case.listener), case, connections)
 
 
 class Client:
@@ -53,6 +85,10 @@ class Client:
     def _connect(self):
         made = socket.create_connection(('127.0.0.1', self.port), timeout=60)
         made.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        if self.case.listener == TLS:
+            context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+            context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+            made = context.wrap_socket(made)
         return made
 
     def _receive(self, open_):

@@ -7,6 +7,7 @@ import socket
 import subprocess
 
 from . import process, proxies
+from .cases import PLAIN, TLS
 
 def syscalls(pid, work, log):
     """{name: calls} of all threads of `pid` while `work()` runs, and what `work` returned."""
@@ -81,11 +82,9 @@ class BareDoor(proxies.Blastdoor):
         with open(f'/proc/{door}/cmdline') as file:
             words = file.read().rstrip('\0').split('\0')[1:]
         self._channel, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-        listener = socket.create_server(('127.0.0.1', self.port + 1), backlog=4096)
-        listener.setblocking(False)
         self.port += 1
-        numbers = {'--channel': theirs.detach(), '--listen': listener.detach(), '--parent': os.getpid()}
-        out, passed = [], [numbers['--channel'], numbers['--listen']]
+        numbers = {'--channel': theirs.detach(), '--parent': os.getpid()}
+        out, passed = [], [numbers['--channel']]
         for word in words:
             key, equals, value = word.partition('=')
             if key in ('--stats', '--snapshot'):
@@ -93,7 +92,12 @@ class BareDoor(proxies.Blastdoor):
                                        os.O_RDONLY)
                 passed.append(numbers[key])
             if key == '--listen':
-                out.append(f'{key}={value.split(":")[0]}:{numbers[key]}')
+                name = value.split(':')[0]
+                listener = socket.create_server(('127.0.0.1', self.port_of(TLS if name == 'tls' else PLAIN)),
+                                                backlog=4096)
+                listener.setblocking(False)
+                passed.append(listener.detach())
+                out.append(f'{key}={name}:{passed[-1]}')
             else:
                 out.append(f'{key}={numbers[key]}' if equals and key in numbers else word)
         return out, passed
@@ -113,9 +117,13 @@ NAMED = re.compile(r'^fn=\((\d+)\)(?: (.*))?$')
 CALLED = re.compile(r'^cfn=\((\d+)\)(?: (.*))?$')
 
 
+ALLOCATORS = ('malloc', 'calloc', 'realloc', 'posix_memalign', 'aligned_alloc')
+COPIERS = ('memcpy', 'memmove')
+
+
 def instructions(path):
-    """{function: instructions of its own} from one callgrind file."""
-    names, costs, current, callee = {}, {}, None, False
+    """{function: instructions of its own}, and {function: times it was called}, from one callgrind file."""
+    names, costs, calls, current, called, callee = {}, {}, {}, None, None, False
     with open(path, errors='replace') as file:
         for line in file:
             if COUNTED.match(line):
@@ -124,10 +132,20 @@ def instructions(path):
                 callee = False
             elif line.startswith('calls='):
                 callee = True
+                calls[called] = calls.get(called, 0) + int(line[6:].split()[0])
             elif match := NAMED.match(line) or CALLED.match(line):
                 number, name = match.groups()
                 if name:
                     names[number] = name
                 if line.startswith('fn='):
                     current = number
-    return {names[number]: cost for number, cost in costs.items() if number is not None}
+                else:
+                    called = number
+    return tuple({names[number]: count for number, count in counts.items() if number is not None}
+                 for counts in (costs, calls))
+
+
+def counted(calls, words):
+    """How often the functions with one of these words as their name, or as a part of the libc's, were called."""
+    return sum(count for name, count in calls.items()
+               if name.split("'")[0] in words or any(name.startswith(f'__{word}_') for word in words))

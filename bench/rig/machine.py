@@ -68,6 +68,11 @@ def allow_many_files():
             continue
 
 
+def connections_max():
+    """How many clients a proxy can have here that opens two files for each."""
+    return min(FILES, resource.getrlimit(resource.RLIMIT_NOFILE)[0]) // 2 - 150
+
+
 class Cores:
     """What two readings of some cores' clocks say about the time between them."""
 

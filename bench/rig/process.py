@@ -3,6 +3,7 @@
 import glob
 import os
 import signal
+import socket
 import subprocess
 import time
 import urllib.error
@@ -112,6 +113,15 @@ def status_of(url, host):
         return error.code
     except OSError:
         return 0
+
+
+def accepts(port):
+    """True if somebody listens on this port of loopback."""
+    try:
+        socket.create_connection(('127.0.0.1', port), timeout=1).close()
+    except OSError:
+        return False
+    return True
 
 
 def wait_until(check, seconds, what):

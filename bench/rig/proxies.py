@@ -1,19 +1,23 @@
 """The proxies that are compared: how each is configured and started.
 
 Each forwards to one upstream with keep-alive, on one worker, without an access log, and sets
-X-Forwarded-For, -Proto, -Port and -Host. Blastdoor also makes a request id and a hop header and counts;
+X-Forwarded-For, -Proto, -Port and -Host. The files are in conf/. Blastdoor also makes a request id and a hop header and counts;
 the peers are spared that. `routes` is how many hosts there are, each with the paths /a, /b and /c.
 """
 
 import json
 import os
 import signal
+import subprocess
 import time
 
-from . import process
+from . import machine, process
+from .cases import H2C, PLAIN, TLS
 from .machine import first_line
 
-UPSTREAM_PORT = 9000
+UPSTREAM_PORT, GRPC_PORT = 9000, 9001
+OFFSETS = {PLAIN: 0, TLS: 2, H2C: 3}
+CONFIGURATIONS = os.path.join(os.path.dirname(os.path.abspath(__file__)), 'conf')
 PATHS = ('/a', '/b', '/c')
 HOST = 'bench.local'
 
@@ -43,6 +47,29 @@ class Proxy:
         host = host_name(routes - 1) if routes else HOST
         process.wait_until(lambda: self.serves(host), patience, f'the start of {self.name}')
         return time.monotonic() - begin
+
+    def port_of(self, listener):
+        return self.port + OFFSETS[listener]
+
+    def make_certificate(self):
+        """An ECDSA key on P-256 and its certificate: two files, and both in one for haproxy."""
+        subprocess.run(['openssl', 'req', '-x509', '-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:P-256', '-nodes',
+                        '-days', '2', '-subj', f'/CN={HOST}', '-addext', f'subjectAltName=DNS:{HOST}',
+                        '-keyout', self.file('key.pem'), '-out', self.file('cert.pem')],
+                       check=True, capture_output=True)
+        with open(self.file('cert.pem')) as cert, open(self.file('key.pem')) as key:
+            self.write('both.pem', cert.read() + key.read())
+        os.chmod(self.file('key.pem'), 0o644)  # It is worth nothing, and the proxies run as somebody else.
+
+    def write_configuration(self, name, **more):
+        """The file `name` of conf/ with its @WORDS@ filled in."""
+        with open(os.path.join(CONFIGURATIONS, name)) as file:
+            text = file.read()
+        words = dict(directory=self.directory, port=self.port, tls_port=self.port_of(TLS), h2c_port=self.port_of(H2C),
+                     upstream=UPSTREAM_PORT, grpc=GRPC_PORT, host=HOST, **more)
+        for word, value in words.items():
+            text = text.replace(f'@{word.upper()}@', str(value))
+        self.write(name, text)
 
     def serves(self, host, path='/c'):
         if not self.process.running():
@@ -81,31 +108,43 @@ class Blastdoor(Proxy):
     binary = ''  # Set by the command line.
 
     def command(self):
-        return [self.binary, 'run', '--manifests', self.file('manifests'), '--allow-loopback', '--exposures',
-                self.exposure, '--workers', '1', '--log-level', 'warn']
+        return [self.binary, 'run', '--config', self.file('blastdoor.yaml'), '--workers', '1', '--log-level', 'warn']
+
+    def port_of(self, listener):
+        return self.port + OFFSETS[TLS if listener == TLS else PLAIN]  # Where HTTP/1.1 is, HTTP/2 is too.
 
     def environment(self):
         return {'PATH': os.environ.get('PATH', '')}
 
     def configure(self, routes):
         os.makedirs(self.file('manifests'), exist_ok=True)
+        self.make_certificate()
+        self.write_configuration('blastdoor.yaml')
         items = [self.ingress(host, PATHS if routes else ('/',)) for host in self.hosts(routes)]
+        if not routes:
+            items.append(self.ingress(HOST, ('/grpc.Bench',), 'grpc'))
         for start in range(0, len(items), 1000):
             self.write_manifest(f'ingresses-{start}.json', items[start:start + 1000])
-        service = {'apiVersion': 'v1', 'kind': 'Service', 'metadata': {'name': 'upstream', 'namespace': 'bench'},
-                   'spec': {'ports': [{'port': 80}]}}
-        slice_ = {'apiVersion': 'discovery.k8s.io/v1', 'kind': 'EndpointSlice',
-                  'metadata': {'name': 'upstream-1', 'namespace': 'bench',
-                               'labels': {'kubernetes.io/service-name': 'upstream'}},
-                  'addressType': 'IPv4', 'ports': [{'port': UPSTREAM_PORT}],
-                  'endpoints': [{'addresses': ['127.0.0.1']}]}
-        self.write_manifest('service.json', [service, slice_])
+        for name, port, more in (('upstream', UPSTREAM_PORT, {}),
+                                 ('grpc', GRPC_PORT, {'appProtocol': 'kubernetes.io/h2c'})):
+            self.write_manifest(f'{name}.json', self.service(name, port, more))
 
-    def ingress(self, host, paths):
-        backend = {'service': {'name': 'upstream', 'port': {'number': 80}}}
+    @staticmethod
+    def service(name, port, more):
+        service = {'apiVersion': 'v1', 'kind': 'Service', 'metadata': {'name': name, 'namespace': 'bench'},
+                   'spec': {'ports': [{'port': 80, **more}]}}
+        slice_ = {'apiVersion': 'discovery.k8s.io/v1', 'kind': 'EndpointSlice',
+                  'metadata': {'name': name + '-1', 'namespace': 'bench',
+                               'labels': {'kubernetes.io/service-name': name}},
+                  'addressType': 'IPv4', 'ports': [{'port': port}],
+                  'endpoints': [{'addresses': ['127.0.0.1']}]}
+        return [service, slice_]
+
+    def ingress(self, host, paths, service='upstream'):
+        backend = {'service': {'name': service, 'port': {'number': 80}}}
         rules = [{'path': path, 'pathType': 'Prefix', 'backend': backend} for path in paths]
         return {'apiVersion': 'networking.k8s.io/v1', 'kind': 'Ingress',
-                'metadata': {'name': host, 'namespace': 'bench', 'labels': {'expose': self.exposure}},
+                'metadata': {'name': f'{service}.{host}', 'namespace': 'bench', 'labels': {'expose': self.exposure}},
                 'spec': {'rules': [{'host': host, 'http': {'paths': rules}}]}}
 
     def write_manifest(self, name, items):
@@ -131,45 +170,6 @@ class Blastdoor(Proxy):
         return first_line([cls.binary, 'version'])
 
 
-NGINX = '''
-worker_processes 1;
-pid {directory}/pid;
-error_log {directory}/error.log error;
-daemon off;
-{extra}
-events {{ worker_connections 16384; multi_accept on; use epoll; }}
-http {{
-  access_log off;
-  tcp_nodelay on;
-  keepalive_requests 100000000;
-  keepalive_timeout 75s;
-  server_names_hash_max_size 65536;
-  server_names_hash_bucket_size 128;
-  client_body_temp_path {directory}/body;
-  proxy_temp_path {directory}/temp;
-  fastcgi_temp_path {directory}/fastcgi;
-  scgi_temp_path {directory}/scgi;
-  uwsgi_temp_path {directory}/uwsgi;
-  upstream backend {{
-    server 127.0.0.1:{upstream};
-    keepalive 256;
-    keepalive_requests 100000000;
-  }}
-  proxy_http_version 1.1;
-  proxy_max_temp_file_size 0;
-  proxy_buffers 16 16k;
-  proxy_busy_buffers_size 64k;
-  proxy_set_header Connection "";
-  proxy_set_header Host $host;
-  proxy_set_header X-Forwarded-For $remote_addr;
-  proxy_set_header X-Forwarded-Proto http;
-  proxy_set_header X-Forwarded-Port 80;
-  proxy_set_header X-Forwarded-Host $host;
-{servers}
-}}
-'''
-
-
 class Nginx(Proxy):
     name = 'nginx'
     port = 10010
@@ -182,40 +182,15 @@ class Nginx(Proxy):
         paths = PATHS if routes else ('/',)
         locations = ''.join(f' location {path} {{ proxy_pass http://backend; }}' for path in paths)
         servers = ''
-        for number, host in enumerate(self.hosts(routes)):
-            options = '' if number else ' reuseport backlog=4096'
-            servers += f'  server {{ listen 127.0.0.1:{self.port}{options}; server_name {host};{locations} }}\n'
-        self.write('nginx.conf', NGINX.format(directory=self.directory, upstream=UPSTREAM_PORT, servers=servers,
-                                              extra=self.extra))
+        for host in self.hosts(routes)[1:]:
+            servers += f'  server {{ listen 127.0.0.1:{self.port}; server_name {host};{locations} }}\n'
+        self.make_certificate()
+        self.write_configuration('nginx.conf', extra=self.extra, first_host=self.hosts(routes)[0],
+                                 locations=locations, servers=servers)
 
     @classmethod
     def version(cls):
         return first_line(['nginx', '-v'])
-
-
-HAPROXY = '''
-global
-  nbthread 1
-  maxconn 7000
-  tune.pipesize 1048576
-defaults
-  mode http
-  timeout client 75s
-  timeout server 55s
-  timeout connect 2s
-  timeout http-keep-alive 75s
-  http-reuse always
-{splice}
-frontend front
-  bind 127.0.0.1:{port} backlog 4096
-  option forwardfor
-  http-request set-header X-Forwarded-Proto http
-  http-request set-header X-Forwarded-Port 80
-  http-request set-header X-Forwarded-Host %[req.hdr(Host)]
-{rules}
-backend upstream
-  server one 127.0.0.1:{upstream} pool-max-conn 512
-'''
 
 
 class Haproxy(Proxy):
@@ -232,8 +207,8 @@ class Haproxy(Proxy):
             self.write('routes.map', ''.join(f'{host}{path} upstream\n' for host in self.hosts(routes)
                                              for path in PATHS))
             rules = f'  use_backend %[base,map_beg({self.file("routes.map")})]'
-        self.write('haproxy.cfg', HAPROXY.format(port=self.port, upstream=UPSTREAM_PORT, rules=rules,
-                                                 splice=self.splice))
+        self.make_certificate()
+        self.write_configuration('haproxy.cfg', rules=rules, splice=self.splice, maxconn=machine.connections_max())
 
     @classmethod
     def version(cls):
@@ -245,8 +220,8 @@ class HaproxySplice(Haproxy):
 
     name = 'haproxy-splice'
     port = 10030
-    only = ('get-1m',)
-    splice = '  option splice-response'
+    only = ('get-1m', 'post-1m')
+    splice = '  option splice-response\n  option splice-request'
 
 
 ALL = (Blastdoor, Nginx, Haproxy, HaproxySplice)

@@ -17,6 +17,12 @@ def best_quartile(values):
     return ordered[(len(ordered) - 1) // 4]
 
 
+def latency(runs, key):
+    """In milliseconds; None if the tool did not say."""
+    told = [run.result[key] for run in runs if run.result[key] is not None]
+    return statistics.median(told) / 1000 if told else None
+
+
 def cell(runs):
     """The figures of one proxy in one case, or why there are none."""
     problems = sorted({run.problem for run in runs if run.problem})
@@ -37,8 +43,8 @@ def cell(runs):
         'foreign_cores': statistics.median(w.foreign for w in windows),
         'steal_cores': statistics.median(w.steal for w in windows),
         'rps': statistics.median(w.requests / w.seconds for w in used),
-        'p50_ms': statistics.median(run.result['p50_us'] for run in runs) / 1000,
-        'p99_ms': statistics.median(run.result['p99_us'] for run in runs) / 1000,
+        'p50_ms': latency(runs, 'p50_us'),
+        'p99_ms': latency(runs, 'p99_us'),
         'memory_mib': max(run.memory_mib for run in runs),
         'data_memory_mib': max(run.data_memory_mib for run in runs),
         'rounds_us': [statistics.median(window.cpu_us() for window in run.windows) for run in runs],
@@ -77,6 +83,10 @@ def ratios_markdown(figures, names, ours='blastdoor'):
     return table(['case'] + [f'{peer} / {ours}' for peer in peers], rows)
 
 
+def optional(number, digits):
+    return '-' if number is None else f'{number:.{digits}f}'
+
+
 def case_markdown(by_proxy):
     header = ['proxy', 'CPU µs per request: median (best quartile)', 'requests/s', 'p50 ms', 'p99 ms',
               'memory MiB: all (data)', 'quiet windows']
@@ -87,7 +97,8 @@ def case_markdown(by_proxy):
             continue
         mark = ' ~' if c['disturbed'] else ''
         rows.append([proxy, f"{c['median_us']:.1f} ({c['p25_us']:.1f}){mark}", f"{c['rps']:,.0f}",
-                     f"{c['p50_ms']:.2f}", f"{c['p99_ms']:.1f}", f"{c['memory_mib']:.1f} ({c['data_memory_mib']:.1f})",
+                     optional(c['p50_ms'], 2), optional(c['p99_ms'], 1),
+                     f"{c['memory_mib']:.1f} ({c['data_memory_mib']:.1f})",
                      f"{c['quiet']}/{c['windows']}"])
     return table(header, rows)
 

@@ -13,6 +13,7 @@ from . import load, machine, proxies, report
 
 BENCH = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 REPOSITORY = os.path.dirname(BENCH)
+RESULTS = os.path.join(BENCH, 'results')
 README = os.path.join(BENCH, 'README.md')
 
 
@@ -37,29 +38,44 @@ def prepare(options, tools):
     options.binary = os.path.abspath(options.binary)
     options.cores = [int(core) for core in options.cores.split(',')]
     proxies.Blastdoor.binary = options.binary
+    options.programs = build_programs()  # Before the network is ours alone: Go may have to be fetched.
     machine.enter_own_network()
 
 
-def build_upstream():
-    source = os.path.join(BENCH, 'upstream.cc')
-    binary = os.path.join(REPOSITORY, 'build', 'bench', 'upstream')
-    if os.path.exists(binary) and os.path.getmtime(binary) >= os.path.getmtime(source):
-        return binary
-    os.makedirs(os.path.dirname(binary), exist_ok=True)
+def build_programs():
+    """{name: path} of the upstreams and of the load that is our own."""
+    directory = os.path.join(REPOSITORY, 'build', 'bench')
+    os.makedirs(directory, exist_ok=True)
     compiler = shutil.which('clang++-19') or shutil.which('c++')
     if compiler is None:
-        sys.exit('bench: no C++ compiler for the upstream')
-    subprocess.run([compiler, '-O2', '-std=c++20', source, '-o', binary], check=True)
-    return binary
+        sys.exit('bench: no C++ compiler for the upstreams')
+    made = {}
+    for name, libraries in (('upstream', []), ('upstream_h2', ['-lnghttp2'])):
+        source = os.path.join(BENCH, name + '.cc')
+        made[name] = os.path.join(directory, name)
+        if not is_newer(made[name], source):
+            subprocess.run([compiler, '-O2', '-std=c++20', source, '-o', made[name], *libraries], check=True)
+    source = os.path.join(BENCH, 'load')
+    made['load'] = os.path.join(directory, 'load')
+    if not is_newer(made['load'], os.path.join(source, 'main.go')):
+        go = subprocess.run([os.path.join(REPOSITORY, 'tools', 'k8s', 'go.sh')], text=True,
+                            stdout=subprocess.PIPE).stdout.strip()
+        if not go:
+            sys.exit('bench: no Go, and no way to one, for bench/load')
+        subprocess.run([go, 'build', '-o', made['load'], '.'], check=True, cwd=source)
+    return made
+
+
+def is_newer(made, source):
+    return os.path.exists(made) and os.path.getmtime(made) >= os.path.getmtime(source)
 
 
 @contextlib.contextmanager
 def rig(options):
-    """A directory that the proxies' own users can read, and in it a Rig with its upstream running."""
-    upstream = build_upstream()
+    """A directory that the proxies' own users can read, and in it a Rig with its upstreams running."""
     with tempfile.TemporaryDirectory(prefix='blastdoor-bench-') as directory:
         os.chmod(directory, 0o755)
-        made = load.Rig(directory, upstream, options.cores)
+        made = load.Rig(directory, options.programs, options.cores)
         made.start()
         try:
             yield made
@@ -71,7 +87,7 @@ def say(text):
     print(text, file=sys.stderr, flush=True)
 
 
-def publish(options, section, markdown, figures):
+def publish(options, section, markdown, figures, pictures=()):
     print(markdown)
     if options.json:
         with open(options.json, 'w') as file:
@@ -80,4 +96,8 @@ def publish(options, section, markdown, figures):
         if options.quick:
             sys.exit('bench: --quick figures do not belong into README.md')
         report.replace_section(README, section, markdown)
+        os.makedirs(RESULTS, exist_ok=True)
+        for suffix, text in {'.json': json.dumps(figures, indent=1) + '\n', '.md': markdown + '\n', **dict(pictures)}.items():
+            with open(os.path.join(RESULTS, section + suffix), 'w') as file:
+                file.write(text)
         say(f'bench: wrote the section "{section}" of {README}')

@@ -10,16 +10,13 @@ namespace {
 using namespace std::chrono_literals;
 using telemetry::Counter;
 using testing::Client;
+using testing::contains;
 using testing::eventually;
 using testing::ManualUpstream;
 using testing::ScriptedUpstream;
 using testing::TestDoor;
 
 constexpr const char* kKey = "default/a.test:80";
-
-bool contains(std::string_view text, std::string_view part) {
-  return text.find(part) != std::string_view::npos;
-}
 
 std::string ok(std::string_view body) {
   return fmt::format("HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n{}", body.size(), body);

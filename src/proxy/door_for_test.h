@@ -16,6 +16,15 @@
 
 namespace bd::proxy::testing {
 
+[[nodiscard]] inline bool contains(std::string_view text, std::string_view part) {
+  return text.find(part) != std::string_view::npos;
+}
+/// Enough, for Client::receive_until: the head of a message is whole.
+[[nodiscard]] inline bool head_is_there(std::string_view bytes) {
+  return contains(bytes, "\r\n\r\n");
+}
+inline constexpr std::string_view kOk = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok";
+
 /// A raw TCP client, blocking, with a bound of five seconds on every read.
 class Client {
  public:

@@ -16,7 +16,9 @@ namespace {
 using namespace std::chrono_literals;
 using telemetry::Counter;
 using testing::Client;
+using testing::contains;
 using testing::eventually;
+using testing::head_is_there;
 using testing::ManualUpstream;
 using testing::ScriptedUpstream;
 using testing::TestDoor;
@@ -28,12 +30,6 @@ std::string ok(std::string_view body) {
 std::string get(std::string_view path) {
   return fmt::format("GET {} HTTP/1.1\r\nHost: a.test\r\n\r\n", path);
 }
-
-bool contains(std::string_view text, std::string_view part) {
-  return text.find(part) != std::string_view::npos;
-}
-
-const auto head_is_there = [](std::string_view bytes) { return contains(bytes, "\r\n\r\n"); };
 
 constexpr bool kSanitized = __has_feature(address_sanitizer) || __has_feature(thread_sanitizer);
 

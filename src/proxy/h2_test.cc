@@ -10,9 +10,11 @@ namespace {
 
 using telemetry::Counter;
 using testing::Client;
+using testing::contains;
 using testing::eventually;
 using testing::h2_request;
 using testing::H2Peer;
+using testing::head_is_there;
 using testing::ManualUpstream;
 using testing::Names;
 using testing::ScriptedUpstream;
@@ -21,12 +23,6 @@ using testing::TestDoor;
 std::string ok(std::string_view body) {
   return fmt::format("HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n{}", body.size(), body);
 }
-
-bool contains(std::string_view text, std::string_view part) {
-  return text.find(part) != std::string_view::npos;
-}
-
-const auto head_is_there = [](std::string_view bytes) { return contains(bytes, "\r\n\r\n"); };
 
 H2Peer connect(const TestDoor& door) {
   return {Client(door.port()).take(), http2::Role::client};

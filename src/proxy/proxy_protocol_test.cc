@@ -12,18 +12,15 @@ namespace {
 
 using telemetry::Counter;
 using testing::Client;
+using testing::contains;
 using testing::eventually;
+using testing::kOk;
 using testing::ManualUpstream;
 using testing::ScriptedUpstream;
 using testing::TestDoor;
 
 constexpr std::string_view kGet = "GET / HTTP/1.1\r\nHost: a.test\r\n\r\n";
-constexpr std::string_view kOk = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok";
 constexpr std::string_view kV1 = "PROXY TCP4 192.0.2.7 192.0.2.1 5000 80\r\n";
-
-bool contains(std::string_view text, std::string_view part) {
-  return text.find(part) != std::string_view::npos;
-}
 
 SocketAddress address(std::string_view text) {
   return SocketAddress::parse(text).value();

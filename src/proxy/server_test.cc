@@ -10,6 +10,7 @@ namespace {
 using namespace std::chrono_literals;
 using telemetry::Counter;
 using testing::Client;
+using testing::contains;
 using testing::eventually;
 using testing::ScriptedUpstream;
 using testing::TestDoor;
@@ -21,10 +22,6 @@ std::string ok(std::string_view body) {
 
 std::string get(std::string_view path, std::string_view more = "") {
   return fmt::format("GET {} HTTP/1.1\r\nHost: a.test\r\n{}\r\n", path, more);
-}
-
-bool contains(std::string_view text, std::string_view part) {
-  return text.find(part) != std::string_view::npos;
 }
 
 TEST(Door, ForwardsWhatWasMatchedAndAddsTheListenersFacts) {

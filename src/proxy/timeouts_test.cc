@@ -10,17 +10,13 @@ namespace {
 using namespace std::chrono_literals;
 using telemetry::Counter;
 using testing::Client;
+using testing::contains;
 using testing::eventually;
+using testing::head_is_there;
 using testing::ManualUpstream;
 using testing::TestDoor;
 
 constexpr std::string_view kGet = "GET / HTTP/1.1\r\nHost: a.test\r\n\r\n";
-
-bool contains(std::string_view text, std::string_view part) {
-  return text.find(part) != std::string_view::npos;
-}
-
-const auto head_is_there = [](std::string_view bytes) { return contains(bytes, "\r\n\r\n"); };
 
 TEST(Timeouts, ConnectEndsAfterThreeTries) {
   ManualUpstream upstream;

@@ -16,16 +16,12 @@ namespace {
 
 using telemetry::Counter;
 using testing::Client;
+using testing::contains;
 using testing::eventually;
+using testing::kOk;
 using testing::ManualUpstream;
 using testing::ScriptedUpstream;
 using testing::TestDoor;
-
-constexpr std::string_view kOk = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok";
-
-bool contains(std::string_view text, std::string_view part) {
-  return text.find(part) != std::string_view::npos;
-}
 
 std::string get(std::string_view host, std::string_view more = {}) {
   return fmt::format("GET / HTTP/1.1\r\nHost: {}\r\n{}\r\n", host, more);
@@ -168,6 +164,57 @@ TEST(TlsDoor, TellsOfNoCertificateThatWasNotPresented) {
   EXPECT_TRUE(client.ask(get("a.test", forged)).starts_with("HTTP/1.1 200"));
   const std::string got = ascii::to_lower(upstream.requests().back());
   EXPECT_FALSE(contains(got, "x-forwarded-client-cert")) << got;
+}
+
+// It is its own authority, and valid until 2120.
+constexpr const char* kClientChain = R"(-----BEGIN CERTIFICATE-----
+MIIBYTCCAQegAwIBAgIUH/U78adCg3ASOPz53i8vcwZ4mn4wCgYIKoZIzj0EAwIw
+FzEVMBMGA1UEAwwMY2xpZW50ICJvbmUiMCAXDTIwMDEwMTAwMDAwMFoYDzIxMjAw
+MTAxMDAwMDAwWjAXMRUwEwYDVQQDDAxjbGllbnQgIm9uZSIwWTATBgcqhkjOPQIB
+BggqhkjOPQMBBwNCAASKnY6Ue2KpQIBuQ3fBCNJ/CTBNJk+zBjO6Qiht/Pl5WN3x
+D8iOXEtEtSQP5/r9lMHCZ9tQmqlW1Hl9/ZgAIwdQoy8wLTAMBgNVHRMBAf8EAjAA
+MB0GA1UdDgQWBBTayReBFbNRaa+Hh+afJFbN5mV7QjAKBggqhkjOPQQDAgNIADBF
+AiEA9qrhznPVs6Rg4mV2/OcFpcsjlk+uggi0ol5NS2XmqC8CIH/G4qw9TRpKT8Hi
+Bh4Sw+MRZrBO//JwOWn+5sIeC78B
+-----END CERTIFICATE-----
+)";
+constexpr const char* kClientKey = R"(-----BEGIN PRIVATE KEY-----
+MIGHAgEAMBMGByqGSM49AgEGCCqGSM49AwEHBG0wawIBAQQgLoxK+xmrqtxLLUZK
+4OuZbF4ns88pTUIHWXMmKuFVrmmhRANCAASKnY6Ue2KpQIBuQ3fBCNJ/CTBNJk+z
+BjO6Qiht/Pl5WN3xD8iOXEtEtSQP5/r9lMHCZ9tQmqlW1Hl9/ZgAIwdQ
+-----END PRIVATE KEY-----
+)";
+
+TEST(TlsDoor, TellsUpstreamsOfTheCertificateThatItVerified) {
+  using model::ClientCertificate;
+  const tls::KeyPair pair{kClientChain, kClientKey};
+  const tls::Facts facts = tls::inspect(pair).value();
+  for (const ClientCertificate asked : {ClientCertificate::optional, ClientCertificate::required}) {
+    ScriptedUpstream upstream([](const std::string&, bool&) { return std::string(kOk); });
+    TestDoor door([&](model::Listener& listener) {
+      self_signed(listener);
+      listener.tls.policy.client = asked;
+      listener.tls.policy.client_ca = "file ca";
+    });
+    door.door.bundles["file ca"] = std::make_shared<std::string>(pair.chain);
+    door.route("a.test", {upstream.port()});
+    tls::ClientOptions options = named("a.test");
+    options.certificate = std::make_shared<tls::KeyPair>(pair);
+    TlsClient client(door, options);
+    ASSERT_TRUE(client.handshake()) << client.session().error();
+    const std::string forged =
+        "X-Forwarded-Client-Cert: Hash=forged\r\nx-forwarded-client-cert: Hash=forged too\r\n";
+    for (const std::string& more : {std::string(), forged}) {
+      EXPECT_TRUE(client.ask(get("a.test", more)).starts_with("HTTP/1.1 200"));
+      const std::string got = upstream.requests().back();
+      const std::string line = "\r\nX-Forwarded-Client-Cert: Hash=" + facts.sha256 + ";Serial=";
+      EXPECT_TRUE(contains(got, line)) << got;
+      EXPECT_TRUE(contains(got, R"(;Subject="CN=client \\\"one\\\"")"
+                                "\r\n"))
+          << got;
+      EXPECT_FALSE(contains(got, "forged")) << got;
+    }
+  }
 }
 
 TEST(TlsDoor, MisdirectsWhatTheSessionDoesNotFit) {

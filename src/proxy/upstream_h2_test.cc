@@ -10,15 +10,12 @@ namespace {
 
 using telemetry::Counter;
 using testing::Client;
+using testing::contains;
 using testing::eventually;
 using testing::h2_request;
 using testing::H2Peer;
 using testing::ManualUpstream;
 using testing::TestDoor;
-
-bool contains(std::string_view text, std::string_view part) {
-  return text.find(part) != std::string_view::npos;
-}
 
 struct UpstreamH2 : ::testing::Test {
   UpstreamH2() {

@@ -15,20 +15,16 @@ namespace {
 
 using telemetry::Counter;
 using testing::Client;
+using testing::contains;
 using testing::eventually;
 using testing::H2Peer;
+using testing::head_is_there;
 using testing::ManualUpstream;
 using testing::Names;
 using testing::TestDoor;
 
 constexpr std::string_view kKey = "dGhlIHNhbXBsZSBub25jZQ==";
 constexpr std::string_view kHello = "\x81\x05hello";  // One text frame of a server.
-
-bool contains(std::string_view text, std::string_view part) {
-  return text.find(part) != std::string_view::npos;
-}
-
-const auto head_is_there = [](std::string_view bytes) { return contains(bytes, "\r\n\r\n"); };
 
 std::string upgrade_to(std::string_view token) {
   return fmt::format(

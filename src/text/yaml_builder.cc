@@ -62,7 +62,10 @@ void YamlBuilder::scalar(Spot spot, const std::string& tag, Anchor anchor,
                          (core == "bool" && kind == Value::Kind::boolean) ||
                          (core == "int" && kind == Value::Kind::integer) ||
                          (core == "float" && kind == Value::Kind::real);
-  if (!as_tagged) refuse(spot, "the value is not of the type that its tag names");
+  if (!as_tagged)
+    refuse(spot,
+           "the value is not of the type that its tag names: remove the tag, or mend the "
+           "value");
   add(std::move(value), spot, anchor);
 }
 

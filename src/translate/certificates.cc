@@ -48,8 +48,8 @@ struct Entry {
 
 class Certifier {
  public:
-  Certifier(const Settled& settled, Findings& findings, snapshot::Door& door)
-      : settled_(settled), findings_(findings), door_(door) {
+  Certifier(const Settled& settled, std::size_t room, Findings& findings, snapshot::Door& door)
+      : settled_(settled), room_(room), findings_(findings), door_(door) {
     for (const auto& [host, paths] : settled) {
       for (const auto& [path, won] : paths) won_[won.candidate].insert(host);
     }
@@ -168,7 +168,12 @@ class Certifier {
       return lack(Severity::refused, "certificate-foreign-host", entry, ".secretName", *whose,
                   "Use a certificate without that name, or the same one.", good);
     }
-    serve(entry, *secret, good);
+    const std::string key = entry.candidate.backends->key("secret", secret->meta.ref);
+    if (door_.certificates.size() >= room_ && !door_.certificates.contains(key)) {
+      return lack(Severity::refused, kTooManyCertificates, entry, ".secretName",
+                  too_many("certificates of Secrets", room_), kUntil, good);
+    }
+    serve(entry, *secret, key, good);
   }
 
   /// A certificate may not stand for a host of another namespace, or clients of that host would be
@@ -197,17 +202,16 @@ class Certifier {
     return std::nullopt;
   }
 
-  void serve(const Entry& entry, const kube::Secret& secret, const std::vector<HostPattern>& good) {
+  void serve(const Entry& entry, const kube::Secret& secret, const std::string& key,
+             const std::vector<HostPattern>& good) {
     for (const HostPattern& host : good) certified_.insert({&entry.candidate, host});
     for (const std::string& name : secret.names) {
       names_.try_emplace(name, owner_of(entry.candidate), secret.pair->chain);
     }
-    const std::string key = entry.candidate.backends->key("secret", secret.meta.ref);
-    door_.certificates.emplace(key, secret.pair);
+    if (!door_.certificates.emplace(key, secret.pair).second) return;
     for (const model::Listener& listener : door_.exposure.listeners) {
       if (listener.tls.mode != TlsMode::secrets) continue;
-      std::vector<std::string>& served = door_.served_certificates[listener.name];
-      if (std::ranges::find(served, key) == served.end()) served.push_back(key);
+      door_.served_certificates[listener.name].push_back(key);
     }
   }
 
@@ -221,6 +225,7 @@ class Certifier {
   }
 
   const Settled& settled_;
+  const std::size_t room_;  // For certificates of Secrets.
   Findings& findings_;
   snapshot::Door& door_;
   std::map<const Candidate*, std::set<HostPattern>> won_;
@@ -240,9 +245,9 @@ bool serves_secrets(const model::Exposure& exposure) {
 }
 
 Barred serve_certificates(const Settled& settled, const std::vector<const Candidate*>& candidates,
-                          Findings& findings, snapshot::Door& door) {
+                          std::size_t room, Findings& findings, snapshot::Door& door) {
   if (!serves_secrets(door.exposure)) return {};
-  return Certifier(settled, findings, door).run(candidates);
+  return Certifier(settled, room, findings, door).run(candidates);
 }
 
 void say_tls_ignored(const Candidate& candidate, const config::Config& config, Findings& findings) {

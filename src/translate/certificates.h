@@ -22,11 +22,11 @@ namespace bd::translate {
 /// Listener, Ingress and host whose routes are refused, to the cause.
 using Barred = std::map<std::tuple<std::string, const Candidate*, model::HostPattern>, std::string>;
 
-/// Gives the door its certificates. `settled`: what its exposure serves; `candidates`: oldest
-/// first.
+/// Gives the door its certificates, at most `room`. `settled`: what its exposure serves;
+/// `candidates`: oldest first.
 [[nodiscard]] Barred serve_certificates(const Settled& settled,
                                         const std::vector<const Candidate*>& candidates,
-                                        Findings& findings, snapshot::Door& door);
+                                        std::size_t room, Findings& findings, snapshot::Door& door);
 
 /// Says of an Ingress where its spec.tls has no effect.
 void say_tls_ignored(const Candidate& candidate, const config::Config& config, Findings& findings);

@@ -1,5 +1,7 @@
 #include "translate/material.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <set>
 
@@ -29,15 +31,38 @@ void fill(const std::set<std::string>& names,
   }
 }
 
-void add_certificates(const model::Exposure& exposure, const Material& material,
-                      snapshot::Door& door) {
-  std::set<std::string> names;
+/// Certificates that the configuration names, whether their files are there or not.
+std::set<std::string> certificates_of(const model::Exposure& exposure) {
+  std::set<std::string> out;
   for (const model::Listener& listener : exposure.listeners) {
     if (listener.tls.mode == model::TlsMode::secrets) continue;  // The Ingresses say which.
+    for (const model::CertificateFiles& files : listener.tls.files) {
+      out.insert(model::file_unit(files.certificate));
+    }
+  }
+  return out;
+}
+
+/// Bundles that the configuration names.
+std::set<std::string> bundles_of(const model::Exposure& exposure) {
+  std::set<std::string> out;
+  const auto add = [&](const std::string& name) {
+    if (is_ours(name)) out.insert(name);
+  };
+  for (const model::Listener& listener : exposure.listeners) {
+    add(listener.tls.policy.client_ca);
+    for (const auto& [host, policy] : listener.tls.hosts) add(policy.client_ca);
+  }
+  return out;
+}
+
+void add_certificates(const model::Exposure& exposure, const Material& material,
+                      snapshot::Door& door) {
+  for (const model::Listener& listener : exposure.listeners) {
+    if (listener.tls.mode == model::TlsMode::secrets) continue;
     std::vector<std::string> served;
     for (const model::CertificateFiles& files : listener.tls.files) {
       std::string name = model::file_unit(files.certificate);
-      names.insert(name);
       if (material.certificates.contains(name)) served.push_back(std::move(name));
     }
     if (served.empty()) {
@@ -46,19 +71,14 @@ void add_certificates(const model::Exposure& exposure, const Material& material,
       door.served_certificates.insert_or_assign(listener.name, std::move(served));
     }
   }
-  fill(names, material.certificates, {}, door.certificates);
+  fill(certificates_of(exposure), material.certificates, {}, door.certificates);
 }
 
 void add_bundles(const model::Exposure& exposure, const Material& material, snapshot::Door& door) {
-  std::set<std::string> names;
-  const auto add = [&](const std::string& name) {
-    if (is_ours(name)) names.insert(name);
-  };
-  for (const model::Listener& listener : exposure.listeners) {
-    add(listener.tls.policy.client_ca);
-    for (const auto& [host, policy] : listener.tls.hosts) add(policy.client_ca);
+  std::set<std::string> names = bundles_of(exposure);
+  for (const auto& [key, upstream] : door.upstreams) {
+    if (is_ours(upstream.ca)) names.insert(upstream.ca);
   }
-  for (const auto& [key, upstream] : door.upstreams) add(upstream.ca);
   static const auto nobody = std::make_shared<const std::string>();
   fill(names, material.bundles, nobody, door.bundles);
 }
@@ -69,6 +89,16 @@ bool ends_tls(const model::Exposure& exposure) {
   return std::ranges::any_of(exposure.listeners, [](const model::Listener& listener) {
     return listener.tls.mode != model::TlsMode::off;
   });
+}
+
+Room room_of(const model::Exposure& exposure) {
+  constexpr std::size_t max = model::kCertificatesPerDoorMax;
+  const std::size_t bundles = bundles_of(exposure).size() + 1;  // The system's.
+  return {max - std::min(max, certificates_of(exposure).size()), max - std::min(max, bundles)};
+}
+
+std::string too_many(std::string_view kind, std::size_t room) {
+  return fmt::format("The door has {} {} already, and room for no more.", room, kind);
 }
 
 void add_material(const model::Exposure& exposure, const Material& material, snapshot::Door& door) {

@@ -6,6 +6,7 @@
 #include <map>
 #include <memory>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "snapshot/snapshot.h"
@@ -26,6 +27,19 @@ struct Material {
 
 /// True if some listener of the exposure ends TLS.
 [[nodiscard]] bool ends_tls(const model::Exposure& exposure);
+
+/// How many units that objects name a door has place for, beside those that its configuration
+/// names.
+struct Room {
+  std::size_t certificates = 0;  ///< Of Secrets.
+  std::size_t bundles = 0;       ///< Of ConfigMaps.
+};
+[[nodiscard]] Room room_of(const model::Exposure& exposure);
+
+/// The finding where there is no room, and what it says.
+inline constexpr std::string_view kTooManyCertificates = "too-many-certificates";
+/// `kind`: "certificates of Secrets".
+[[nodiscard]] std::string too_many(std::string_view kind, std::size_t room);
 
 /// Gives `door`, whose exposure is configured as `exposure`, what it names of `material`, and takes
 /// from it what it names no more. Names of other kinds ("secret …") stay as they are. A bundle that

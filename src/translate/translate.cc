@@ -139,9 +139,10 @@ class Translation {
     const auto twin =
         exposure.redirect_twin ? settled_.find(*exposure.redirect_twin) : settled_.end();
     const Settled& own = settled_[exposure.name];
+    const Room room = room_of(exposure);
     const Barred& barred = barred_[exposure.name] =
-        serve_certificates(own, oldest_first_, findings_, *door);
-    Upstreams upstreams(config_, targets_, findings_, *door);
+        serve_certificates(own, oldest_first_, room.certificates, findings_, *door);
+    Upstreams upstreams(config_, targets_, room, findings_, *door);
     compile(config_, own, twin == settled_.end() ? nullptr : &twin->second, previous, barred,
             upstreams, *door);
     if (previous != nullptr) {

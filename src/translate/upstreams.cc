@@ -2,7 +2,6 @@
 
 #include "translate/certificates.h"
 #include "translate/contact.h"
-#include "translate/material.h"
 #include "translate/traffic.h"
 
 namespace bd::translate {
@@ -80,6 +79,10 @@ std::string Upstreams::find_ca(const Target& target, const std::string& name,
                   fmt::format("ConfigMap `{}` can't be used: {}.", name, found->problem), "");
   }
   upstream.ca = target.backends->key("configmap", found->meta.ref);
+  if (door_.bundles.size() >= room_.bundles && !door_.bundles.contains(upstream.ca)) {
+    return refuse(target, kTooManyCertificates, kUpstreamCa,
+                  too_many("CA bundles of ConfigMaps", room_.bundles), "");
+  }
   needs.ca = found->ca;
   return {};
 }
@@ -104,6 +107,11 @@ std::string Upstreams::find_identity(const Target& target, const std::string& na
                   fmt::format("Secret `{}` can't be used: {}.", name, found->problem), "");
   }
   upstream.client_certificate = target.backends->key("secret", found->meta.ref);
+  if (door_.certificates.size() >= room_.certificates &&
+      !door_.certificates.contains(upstream.client_certificate)) {
+    return refuse(target, kTooManyCertificates, kUpstreamClientCertificate,
+                  too_many("certificates of Secrets", room_.certificates), "");
+  }
   needs.pair = found->pair;
   return {};
 }

@@ -11,18 +11,19 @@
 #include "snapshot/snapshot.h"
 #include "translate/claims.h"
 #include "translate/findings.h"
+#include "translate/material.h"
 
 namespace bd::translate {
 
 /// The administrator lets the exposure use Secrets that its objects name (invariant 11).
 [[nodiscard]] bool may_use_secrets(const model::Exposure& exposure);
 
-/// Fills one door. Borrows all four.
+/// Fills one door. Borrows all but `room`.
 class Upstreams {
  public:
-  Upstreams(const config::Config& config, const Targets& targets, Findings& findings,
+  Upstreams(const config::Config& config, const Targets& targets, Room room, Findings& findings,
             snapshot::Door& door)
-      : config_(config), targets_(targets), findings_(findings), door_(door) {}
+      : config_(config), targets_(targets), room_(room), findings_(findings), door_(door) {}
 
   /// What a route that wants to forward does: it forwards, and the door has the upstream from now
   /// on, or it refuses.
@@ -46,6 +47,7 @@ class Upstreams {
 
   const config::Config& config_;
   const Targets& targets_;
+  const Room room_;
   Findings& findings_;
   snapshot::Door& door_;
   std::map<std::string, std::string> refused_;  // Key to cause.

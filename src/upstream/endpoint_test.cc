@@ -1,5 +1,6 @@
 #include "upstream/endpoint.h"
 
+#include <sys/resource.h>
 #include <sys/socket.h>
 
 #include "model/limits.h"
@@ -152,6 +153,10 @@ TEST_F(EndpointTest, AConnectionInUseHasNoIdleDeadline) {
 }
 
 TEST_F(EndpointTest, ThePoolIsBounded) {
+  rlimit files{};  // Both ends of them are open here, and 1024 is a common limit.
+  ASSERT_EQ(getrlimit(RLIMIT_NOFILE, &files), 0);
+  files.rlim_cur = std::min<rlim_t>(files.rlim_max, 4096);
+  ASSERT_EQ(setrlimit(RLIMIT_NOFILE, &files), 0);
   for (std::size_t i = 0; i <= model::kIdlePerEndpointMax; ++i) keep();
   EXPECT_EQ(idle(), model::kIdlePerEndpointMax);
   EXPECT_TRUE(was_closed(model::kIdlePerEndpointMax));

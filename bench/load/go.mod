@@ -1,0 +1,3 @@
+module blastdoor.io/bench/load
+
+go 1.21

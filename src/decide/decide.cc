@@ -73,6 +73,8 @@ constexpr std::array<CauseInfo, static_cast<std::size_t>(Cause::count_)> kCauses
     {"upstream-tls-failed", 502, "upstream",
      "The TLS handshake with the endpoint failed, or its certificate could not be verified.",
      "Check blastdoor.io/upstream-tls, -ca and -server-name, and the endpoint's certificate."},
+    {"overloaded", 503, "door", "The door has nearly used up its memory budget.",
+     "Try again in a second; if it lasts, raise the memory limit or add replicas."},
 }};
 
 void resolve_client(const Listener& listener, const Request& request, Decision& out) {
@@ -188,6 +190,10 @@ Decision decide(const Listener& listener, const Request& request, const DoorStat
     out.cause = listener.table == nullptr ? Cause::starting
                 : state.draining          ? Cause::draining
                                           : Cause::healthy;
+    return out;
+  }
+  if (state.overloaded) {
+    out.cause = Cause::overloaded;
     return out;
   }
   if (http::find(*request.fields, FieldName::x_blastdoor_hop) != nullptr) {

@@ -69,6 +69,7 @@ enum class Cause : std::uint8_t {
   bad_upgrade,
   misdirected,
   upstream_tls_failed,
+  overloaded,
   count_
 };
 struct CauseInfo {
@@ -97,7 +98,8 @@ struct Decision {
 };
 
 struct DoorState {
-  bool draining = false;  ///< Health probes fail.
+  bool draining = false;    ///< Health probes fail.
+  bool overloaded = false;  ///< Nothing but health probes is served.
 };
 
 [[nodiscard]] Decision decide(const Listener& listener, const Request& request,

@@ -35,6 +35,19 @@ Session::~Session() {
   worker.forget(*this);
 }
 
+std::size_t Session::held() const {
+  if (cargo == nullptr || !client.is_open()) return 0;
+  return in.capacity() + cargo->held() + socket_memory(client.fd());
+}
+
+/// What is read or written from here on fails, and what waits for an upstream sees that its client
+/// is gone.
+void Session::abort() {
+  client.reset();
+  client.handle().readable = client.handle().writable = client.handle().broken = true;
+  waiter.wake_later();
+}
+
 bool Session::sends_proxy_header() const {
   const auto& from = listener()->facts.proxy_protocol_from;
   return std::any_of(from.begin(), from.end(),
@@ -125,7 +138,7 @@ rt::Task<Session::Idle> Session::wait_for_message(bool first) {
       in.release_if_empty();
       if (got.status != net::Io::again) co_return Idle::closed;
     }
-    if (worker.closing()) {
+    if (!worker.keeps_connections()) {
       // Who has just connected is about to ask, and gets an answer that announces the end.
       if (!first) co_return Idle::closed;
       deadline = std::min(deadline, worker.reactor().now() + 1s);

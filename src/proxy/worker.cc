@@ -1,8 +1,10 @@
 #include "proxy/worker.h"
 
 #include <sys/random.h>
+#include <sys/resource.h>
 
 #include <algorithm>
+#include <limits>
 #include <utility>
 
 #include "proxy/session.h"
@@ -11,9 +13,26 @@ namespace bd::proxy {
 
 using namespace std::chrono_literals;
 
+namespace {
+
+/// Half of what the process may open: the other half is for upstreams.
+std::size_t client_descriptors() {
+  rlimit limit{};
+  if (::getrlimit(RLIMIT_NOFILE, &limit) != 0) return std::numeric_limits<std::size_t>::max();
+  return static_cast<std::size_t>(limit.rlim_cur / 2);
+}
+
+}  // namespace
+
 Worker::Worker(std::string exposure, std::vector<ListenSocket> sockets,
-               telemetry::WorkerStats& stats, unsigned workers)
-    : stats_(stats), workers_(workers), upstreams_(reactor_, stats) {
+               telemetry::WorkerStats& stats, unsigned workers, Overload& overload,
+               std::function<void()> on_step)
+    : stats_(stats),
+      workers_(workers),
+      descriptors_max_(client_descriptors()),
+      overload_(overload),
+      on_step_(std::move(on_step)),
+      upstreams_(reactor_, stats) {
   // After a restart the memory holds the dead worker's gauges.
   stats_.open_connections.store(0, std::memory_order_relaxed);
   stats_.active_requests.store(0, std::memory_order_relaxed);
@@ -45,6 +64,8 @@ void Worker::turn() {
   const auto since_start = reactor_.now().time_since_epoch();
   const auto ms = std::chrono::duration_cast<std::chrono::milliseconds>(since_start).count();
   stats_.heartbeat_ms.store(static_cast<std::uint64_t>(ms), std::memory_order_relaxed);
+  if (overload_.look(reactor_.now())) on_step_();
+  follow_overload();
 }
 
 void Worker::apply(const std::shared_ptr<const snapshot::Door>& door,
@@ -65,11 +86,66 @@ void Worker::apply(const std::shared_ptr<const snapshot::Door>& door,
   }
 }
 
-bool Worker::has_room() const noexcept {
+std::optional<telemetry::Counter> Worker::obstacle() const noexcept {
+  // One at a time still gets its 503: what holds the memory may be no connection at all.
+  if (step_ == OverloadStep::stop && session_count_ > 0) {
+    return telemetry::Counter::overload_pauses;
+  }
   std::size_t room = 0;
   for (const auto& listener : listeners_)
     room = std::max<std::size_t>(room, listener->facts.limits.connections_max);
-  return session_count_ < (room + workers_ - 1) / workers_;
+  room = std::min(room, descriptors_max_);
+  if (session_count_ < (room + workers_ - 1) / workers_) return std::nullopt;
+  return telemetry::Counter::limit_connections;
+}
+
+void Worker::follow_overload() {
+  const std::uint64_t counts = overload_.counts();
+  if (counts == std::exchange(counts_followed_, counts)) return;
+  const OverloadStep before = std::exchange(step_, overload_.step());
+  state_.overloaded = step_ >= OverloadStep::refuse;
+  if (step_ > before) release_idle();
+  if (step_ == OverloadStep::stop) reset_largest();
+  if (before == OverloadStep::stop && step_ < before && !closing_) {
+    for (const auto& acceptor : acceptors_) acceptor->room_again();
+  }
+  if (step_ != OverloadStep::none) {
+    reactor_.timers().arm(*this, reactor_.now() + model::kOverloadLook);
+  }
+}
+
+void Worker::release_idle() {
+  upstreams_.drop_idle();
+  blocks_.drop();
+  spare_fields_.clear();
+  wake_sessions();
+}
+
+/// The connections that hold the most, until that is what is too much. What is counted is only part
+/// of what ends with them, so the next count decides whether it was enough.
+void Worker::reset_largest() {
+  using Entry = std::pair<std::size_t, Session*>;
+  std::array<Entry, model::kOverloadResetsMax> heap;  // No allocation now. The smallest in front.
+  const auto larger = [](const Entry& a, const Entry& b) { return a.first > b.first; };
+  std::size_t size = 0;
+  for (Session* session = sessions_; session != nullptr; session = session->next_) {
+    const std::size_t held = session->held();
+    if (held < model::kOverloadHeldMin) continue;
+    if (size == heap.size()) {
+      if (held <= heap.front().first) continue;
+      std::pop_heap(heap.begin(), heap.end(), larger);
+      --size;
+    }
+    heap[size++] = {held, session};
+    std::push_heap(heap.begin(), heap.begin() + static_cast<std::ptrdiff_t>(size), larger);
+  }
+  std::sort_heap(heap.begin(), heap.begin() + static_cast<std::ptrdiff_t>(size), larger);
+  std::uint64_t left = overload_.excess();
+  for (std::size_t i = 0; i < size && left > 0; ++i) {
+    stats_.add(telemetry::Counter::overload_resets);
+    heap[i].second->abort();
+    left -= std::min<std::uint64_t>(left, heap[i].first);
+  }
 }
 
 void Worker::accept(std::size_t listener, UniqueFd fd, const SocketAddress& peer) {
@@ -99,17 +175,22 @@ void Worker::forget(Session&) {
   }
 }
 
-void Worker::drain(std::function<void()> done) {
-  for (const auto& acceptor : acceptors_) acceptor->drain();
-  closing_ = true;
-  state_.draining = true;
-  drained_ = std::move(done);
+/// Those that are idle look whether they may stay.
+void Worker::wake_sessions() {
   // Waking one session may end it and, through it, no other: the next pointer stays good.
   for (Session* session = sessions_; session != nullptr;) {
     Session* next = session->next_;
     session->announce_close();
     session = next;
   }
+}
+
+void Worker::drain(std::function<void()> done) {
+  for (const auto& acceptor : acceptors_) acceptor->drain();
+  closing_ = true;
+  state_.draining = true;
+  drained_ = std::move(done);
+  wake_sessions();
   if (session_count_ == 0 && drained_) std::exchange(drained_, nullptr)();
 }
 

@@ -5,6 +5,7 @@
 
 #include <cerrno>
 #include <limits>
+#include <new>
 #include <utility>
 
 #include "base/check.h"
@@ -52,7 +53,12 @@ void Acceptor::take(std::size_t at_most) {
       if (accepted.error != EAGAIN) pause(accepted.error);
       return;
     }
-    worker_.accept(listener_, std::move(accepted.fd), accepted.peer);
+    try {
+      worker_.accept(listener_, std::move(accepted.fd), accepted.peer);
+    } catch (const std::bad_alloc&) {
+      worker_.stats().add(telemetry::Counter::allocation_failures);
+      return pause(ENOMEM);
+    }
     if (++taken == at_most) {
       worker_.reactor().timers().arm(*this, worker_.reactor().now());
       return;

@@ -1,6 +1,7 @@
 // The part of an Exchange that gets a lease: a pooled connection, a stream of a shared one, or a
 // new connection.
 
+#include <new>
 #include <utility>
 
 #include "proxy/connector.h"
@@ -15,15 +16,20 @@ using Body = decide::BodyFraming::Kind;
 
 rt::Task<Exchange::Attempt> Exchange::attempt(const std::shared_ptr<upstream::Endpoint>& endpoint,
                                               Use use) {
-  rt::Task<Cause> leasing = is_h2_ ? lease_h2(endpoint) : lease_h1(endpoint, use);
-  const Cause failed = co_await leasing;
-  if (failed != Cause::none) {
-    const auto kind =
-        failed == Cause::connect_failed ? Attempt::Kind::again : Attempt::Kind::failed;
-    co_return Attempt{kind, failed, Outcome::close};
+  try {
+    rt::Task<Cause> leasing = is_h2_ ? lease_h2(endpoint) : lease_h1(endpoint, use);
+    const Cause failed = co_await leasing;
+    if (failed != Cause::none) {
+      const auto kind =
+          failed == Cause::connect_failed ? Attempt::Kind::again : Attempt::Kind::failed;
+      co_return Attempt{kind, failed, Outcome::close};
+    }
+    const Attempt result = co_await relay();
+    co_return result;
+  } catch (const std::bad_alloc&) {
+    count(Counter::allocation_failures);
   }
-  const Attempt result = co_await relay();
-  co_return result;
+  co_return Attempt{Attempt::Kind::finished, Cause::none, Outcome::reset};
 }
 
 void Exchange::end_lease() {
@@ -88,17 +94,24 @@ rt::Task<Cause> Exchange::share(upstream::Endpoint& endpoint,
     endpoint.stop_waiting(client_.waiter);
     if (woken == Waiter::Woken::deadline || client_.is_gone()) co_return Cause::connect_failed;
   }
-  Connector connector(worker_, client_.waiter, endpoint, timeouts_, client_.peer, client_.local());
-  const Cause failed = co_await connector.connect();
-  if (failed == Cause::none) {
-    http2::Options options;
-    options.streams_max = model::kStreamsMax;
-    options.head_max = response_head_max_;
-    options.fields_max = model::kResponseFieldsMax;
-    options.stream_window = model::kStreamWindow;
-    options.outbound_max = model::kStreamOutboundMax;
-    out = std::make_shared<upstream::Shared>(worker_.reactor(), connector.take(), options);
-    if (pooled) endpoint.share(out);
+  Cause failed = Cause::connect_failed;
+  try {  // Whatever happens, those who wait for this connection are told.
+    Connector connector(worker_, client_.waiter, endpoint, timeouts_, client_.peer,
+                        client_.local());
+    const Cause reached = co_await connector.connect();
+    if (reached == Cause::none) {
+      http2::Options options;
+      options.streams_max = model::kStreamsMax;
+      options.head_max = response_head_max_;
+      options.fields_max = model::kResponseFieldsMax;
+      options.stream_window = model::kStreamWindow;
+      options.outbound_max = model::kStreamOutboundMax;
+      out = std::make_shared<upstream::Shared>(worker_.reactor(), connector.take(), options);
+      if (pooled) endpoint.share(out);
+    }
+    failed = reached;
+  } catch (const std::bad_alloc&) {
+    count(Counter::allocation_failures);
   }
   if (pooled) endpoint.end_connecting();
   co_return failed;

@@ -15,6 +15,8 @@ namespace bd::proxy {
 
 class BlockPool {
  public:
+  /// Giving back must not fail.
+  BlockPool() { free_.reserve(kKeep); }
   [[nodiscard]] std::unique_ptr<char[]> take();
   void give_back(std::unique_ptr<char[]> block);
   /// Frees what nobody uses.

@@ -201,7 +201,10 @@ TestDoor::TestDoor(const std::function<void(model::Listener&)>& facts, unsigned 
   }
   stats_->memory_budget = memory_budget;
   ServerOptions options{door.exposure.name, workers, {{"main", fds}}, stats_};
-  options.memory = [this] { return memory.load(); };
+  options.memory = [this] {
+    if (void (*call)() = on_count) call();
+    return memory.load();
+  };
   server_ = Server::start(std::move(options));
 }
 

@@ -101,6 +101,8 @@ class TestDoor {
     return static_cast<OverloadStep>(stats_->overload_step.load());
   }
   std::atomic<std::uint64_t> memory{0};
+  /// Called by a worker, on its thread, when it counts; null: nothing.
+  std::atomic<void (*)()> on_count{nullptr};
   /// Serves `host` with one prefix route `/` to the upstreams' ports.
   void route(const std::string& host, const std::vector<std::uint16_t>& ports);
   void put(const model::VirtualHost& host);

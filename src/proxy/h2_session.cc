@@ -1,6 +1,7 @@
 #include "proxy/h2_session.h"
 
 #include <algorithm>
+#include <new>
 #include <utility>
 
 #include "proxy/exchange.h"
@@ -94,7 +95,12 @@ void H2Session::drain() {
 }
 
 void H2Session::on_stream(std::shared_ptr<mux::Stream> stream) {
-  session_.worker.scope().spawn(serve(std::move(stream)));
+  try {
+    session_.worker.scope().spawn(serve(stream));
+  } catch (const std::bad_alloc&) {
+    session_.worker.stats().add(Counter::allocation_failures);
+    stream->reset(mux::Stream::kInternalError);
+  }
 }
 
 rt::Task<void> H2Session::serve(std::shared_ptr<mux::Stream> stream) {
@@ -108,15 +114,19 @@ rt::Task<void> H2Session::serve(std::shared_ptr<mux::Stream> stream) {
 }
 
 rt::Task<void> H2Session::exchange_once(std::shared_ptr<mux::Stream> stream, rt::Waiter& waiter) {
-  H2Client client(session_, std::move(stream), waiter);
-  Exchange exchange(client);
-  const decide::Cause wrong = client.judge_head();
-  if (wrong == decide::Cause::none) {
-    const Outcome outcome = co_await exchange.run();
-    static_cast<void>(outcome);
-  } else {
-    const Outcome outcome = co_await exchange.refuse(wrong);
-    static_cast<void>(outcome);
+  try {
+    H2Client client(session_, std::move(stream), waiter);
+    Exchange exchange(client);
+    const decide::Cause wrong = client.judge_head();
+    if (wrong == decide::Cause::none) {
+      const Outcome outcome = co_await exchange.run();
+      static_cast<void>(outcome);
+    } else {
+      const Outcome outcome = co_await exchange.refuse(wrong);
+      static_cast<void>(outcome);
+    }
+  } catch (const std::bad_alloc&) {  // The client's end has reset the stream.
+    session_.worker.stats().add(Counter::allocation_failures);
   }
 }
 

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <array>
+#include <new>
 
 #include "proxy/exchange.h"
 #include "proxy/h1_client.h"
@@ -176,16 +177,22 @@ rt::Task<void> serve_h2_streams(Session& session) {
 
 /// A coroutine of its own, so that the exchange's memory is held only while there is one.
 rt::Task<Outcome> exchange_once(Session& session) {
-  H1Client client(session);
-  const decide::Cause failed = co_await client.read_head();
-  if (client.is_silent()) co_return Outcome::close;
-  Exchange exchange(client);
-  if (failed != decide::Cause::none) {
-    const Outcome outcome = co_await exchange.refuse(failed);
+  try {
+    H1Client client(session);
+    const decide::Cause failed = co_await client.read_head();
+    if (client.is_silent()) co_return Outcome::close;
+    Exchange exchange(client);
+    if (failed != decide::Cause::none) {
+      const Outcome outcome = co_await exchange.refuse(failed);
+      co_return outcome;
+    }
+    const Outcome outcome = co_await exchange.run();
     co_return outcome;
+  } catch (const std::bad_alloc&) {
+    // Its own failure, and no other's. How far the response got is not known here.
+    session.worker.stats().add(Counter::allocation_failures);
   }
-  const Outcome outcome = co_await exchange.run();
-  co_return outcome;
+  co_return Outcome::reset;
 }
 
 }  // namespace

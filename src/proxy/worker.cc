@@ -15,6 +15,8 @@ using namespace std::chrono_literals;
 
 namespace {
 
+constexpr std::size_t kSpareFieldsMax = 64;
+
 /// Half of what the process may open: the other half is for upstreams.
 std::size_t client_descriptors() {
   rlimit limit{};
@@ -37,6 +39,7 @@ Worker::Worker(std::string exposure, std::vector<ListenSocket> sockets,
   stats_.open_connections.store(0, std::memory_order_relaxed);
   stats_.active_requests.store(0, std::memory_order_relaxed);
   stats_.idle_upstream.store(0, std::memory_order_relaxed);
+  spare_fields_.reserve(kSpareFieldsMax);  // Giving back must not fail.
   BD_ASSERT(getrandom(random_.data(), sizeof random_, 0) == sizeof random_);
   for (const ListenSocket& socket : sockets) {
     auto listener = std::make_shared<decide::Listener>();
@@ -221,7 +224,7 @@ http::Fields Worker::take_fields() {
 
 void Worker::give_back(http::Fields fields) {
   fields.clear();
-  if (spare_fields_.size() < 64 && fields.capacity() <= 256)
+  if (spare_fields_.size() < kSpareFieldsMax && fields.capacity() <= 256)
     spare_fields_.push_back(std::move(fields));
 }
 

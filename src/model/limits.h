@@ -64,6 +64,7 @@ inline constexpr std::uint32_t kOverloadStopPercent = 95;    // From here on not
 inline constexpr std::uint32_t kOverloadSlackPercent = 5;    // A step ends so much below where it begins, or it would flap.
 inline constexpr milliseconds kOverloadLook = 100ms;         // A door that works counts its memory so often.
 inline constexpr milliseconds kOverloadTrim = 1s;            // While overloaded, what was freed goes back to the kernel so often.
+inline constexpr milliseconds kOverloadPatience = 1s;        // So long requests are refused; then what stalls and holds the most is reset too.
 inline constexpr std::uint32_t kOverloadCensus = 4096;       // Descriptors whose sockets are looked at at once: about 1 ms.
 inline constexpr std::uint32_t kOverloadResetsMax = 32;      // Connections that one worker resets at once; then it counts again.
 inline constexpr std::size_t kOverloadHeldMin = 64_KiB;      // Who holds less is an exchange like any other, and is not reset.

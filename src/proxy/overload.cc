@@ -167,8 +167,8 @@ void Overload::tell(OverloadStep before, OverloadStep step, rt::Instant now) {
 }
 
 std::uint64_t Overload::excess() const noexcept {
-  const std::uint64_t end =
-      budget_ / 100 * (model::kOverloadStopPercent - model::kOverloadSlackPercent);
+  if (step() == OverloadStep::none) return 0;
+  const std::uint64_t end = budget_ / 100 * (begin_of(step()) - model::kOverloadSlackPercent);
   const std::uint64_t used = used_.load(std::memory_order_relaxed);
   return used > end ? used - end : 0;
 }

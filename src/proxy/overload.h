@@ -3,8 +3,9 @@
 // counts what the process holds and says which step that is; the workers act on it.
 //
 //   from 80 %  shed    connections are not kept: answers announce the close, what is idle goes
-//        90 %  refuse  requests get 503 `overloaded`; health probes are answered as before
-//        95 %  stop    nothing is accepted, and the connections that hold the most are reset
+//        90 %  refuse  requests get 503 `overloaded`; health probes are answered as before; if that
+//                      lasts a second, the connections that hold the most are reset
+//        95 %  stop    nothing is accepted, and they are reset at once
 //
 // Whoever works looks, and nobody is woken for it: a door at rest grows no memory.
 
@@ -59,7 +60,7 @@ class Overload {
   [[nodiscard]] std::uint64_t counts() const noexcept {
     return counts_.load(std::memory_order_acquire);
   }
-  /// Bytes above where the last step ends.
+  /// Bytes above where the step ends.
   [[nodiscard]] std::uint64_t excess() const noexcept;
   /// Under a budget the kernel's buffers are bounded too. For listening and connecting sockets.
   void bound_buffers(int fd) const noexcept;

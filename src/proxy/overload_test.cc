@@ -197,6 +197,19 @@ TEST(Overload, FromNinetyFivePercentTheLargestIsResetAndNothingAccepted) {
   EXPECT_TRUE(small.response().ends_with("fine"));
 }
 
+// Nobody who stalls may have the door refuse everybody else for as long as he likes.
+TEST(Overload, ThatIsRefusedForASecondResetsTheLargest) {
+  ManualUpstream upstream;
+  TestDoor door({}, 1, kBudget);
+  door.route("a.test", {upstream.port()});
+  SlowReader reader(door, upstream);
+  fill(door, 90, OverloadStep::refuse);
+  EXPECT_EQ(door.counter(Counter::overload_resets), 0U);
+  EXPECT_TRUE(eventually([&] { return door.counter(Counter::overload_resets) == 1; }));
+  static_cast<void>(reader.client.rest());
+  EXPECT_TRUE(reader.client.was_reset());
+}
+
 // What holds the memory may be the table: then probes are answered, and clients told why.
 TEST(Overload, ThatNoConnectionCausesIsToldToOneAfterTheOther) {
   TestDoor door({}, 1, kBudget);

@@ -108,7 +108,13 @@ void Worker::follow_overload() {
   const OverloadStep before = std::exchange(step_, overload_.step());
   state_.overloaded = step_ >= OverloadStep::refuse;
   if (step_ > before) release_idle();
-  if (step_ == OverloadStep::stop) reset_largest();
+  const bool refuses = step_ == OverloadStep::refuse;
+  const rt::Instant now = reactor_.now();
+  if (!refuses || before != step_) reset_due_ = now + model::kOverloadPatience;
+  if (step_ == OverloadStep::stop || (refuses && now >= reset_due_)) {
+    reset_due_ = now + model::kOverloadPatience;
+    reset_largest();
+  }
   if (before == OverloadStep::stop && step_ < before && !closing_) {
     for (const auto& acceptor : acceptors_) acceptor->room_again();
   }

@@ -97,6 +97,7 @@ class Worker final : private rt::Timer {
   std::function<void()> on_step_;
   OverloadStep step_ = OverloadStep::none;
   std::uint64_t counts_followed_ = 0;
+  rt::Instant reset_due_{};  // While requests are refused, and what is there does not go.
   BlockPool blocks_;
   upstream::Upstreams upstreams_;
   std::vector<std::shared_ptr<const decide::Listener>> listeners_;

@@ -295,8 +295,10 @@ func TestOverload(t *testing.T) {
 	}
 	over := time.Now()
 	flood.end()
+	// An upload whose client has gone may be complete in the kernel's queue: until its upstream takes
+	// it, or timeouts.bodyIdle ends, it is held, and connections may go on not being kept.
 	poll.Eventually(t, recoveryLimit, "recovered",
-		metricIs("blastdoor_door_overload_step", external, func(step float64) bool { return step == 0 }))
+		metricIs("blastdoor_door_overload_step", external, func(step float64) bool { return step <= 1 }))
 	poll.Eventually(t, recoveryLimit, "served again",
 		blastdoor.Expect(blastdoor.ExternalHTTP, "greedy.example.com", "/small", http.StatusOK, ""))
 	took := time.Since(over)

@@ -278,6 +278,17 @@ constexpr Family kFamilies[] = {
      door_cell<&DoorStats::draining>},
     {"blastdoor_door_sandbox", "gauge", "exposure, feature",
      "1 if this part of the door's sandbox is in force.", print_sandbox},
+    {"blastdoor_door_memory_bytes", "gauge", "exposure",
+     "Memory of the door that is its own, with what the kernel holds for its sockets; counted ten "
+     "times a second while it works.",
+     door_cell<&DoorStats::memory>},
+    {"blastdoor_door_memory_budget_bytes", "gauge", "exposure",
+     "The door's share of the container's memory limit; 0: there is no limit.",
+     door_cell<&DoorStats::memory_budget>},
+    {"blastdoor_door_overload_step", "gauge", "exposure",
+     "0: none; 1: connections are not kept, from 80 % of the budget; 2: requests are refused, from "
+     "90 %; 3: nothing is accepted and the largest streams are reset, from 95 %.",
+     door_cell<&DoorStats::overload_step>},
     {"blastdoor_open_connections", "gauge", "exposure", "Client connections that are open.",
      worker_cell<&WorkerStats::open_connections>},
     {"blastdoor_active_requests", "gauge", "exposure", "Requests that are being served.",

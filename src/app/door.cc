@@ -46,7 +46,8 @@ class Door {
         stats_(stats),
         channel_(options.channel),
         drained_(::eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC)),
-        receiver_(name_, &stats) {
+        receiver_(name_, &stats),
+        memory_(proxy::read_own_memory()) {
     if (const char* host = std::getenv("BLASTDOOR_TEST_POISON_HOST")) poison_ = host;
   }
 
@@ -73,6 +74,7 @@ class Door {
   UniqueFd channel_, feed_, drained_;
   std::uint64_t feed_number_ = 0;
   feed::Receiver receiver_;
+  proxy::MemoryReader memory_;  // Opened before the sandbox.
   std::shared_ptr<const snapshot::Door> applied_;
   std::optional<std::string> poison_;
   std::optional<TimePoint> end_at_;
@@ -83,8 +85,8 @@ void Door::start(const ChildOptions& options, std::size_t bytes, ServerFactory s
   const auto decoded =
       bytes > 0 ? read_snapshot(options.snapshot, bytes, name_) : snapshot::DecodedDoor{};
   if (decoded.door) die_of_poison(*decoded.door);
-  server_ = start_server(
-      {name_, options.workers, options.sockets, &stats_, decoded.door, decoded.generation});
+  server_ = start_server({name_, options.workers, options.sockets, &stats_, decoded.door,
+                          decoded.generation, memory_});
   applied_ = decoded.door;
   receiver_.start_from(decoded.door);
   stats_.applied_generation.store(decoded.generation, std::memory_order_release);

@@ -111,6 +111,7 @@ DoorSettings Supervisor::settings_of(const model::Exposure& exposure) const {
   const auto doors = std::count_if(all.begin(), all.end(), [&](const model::Exposure& item) {
     return options_.config.is_enabled(item.name);
   });
+  out.memory_budget = door_memory_budget(limits_, static_cast<unsigned>(doors));
   out.memory_max = door_memory_max(limits_, static_cast<unsigned>(doors), out.workers);
 #endif
   return out;

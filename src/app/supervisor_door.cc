@@ -50,6 +50,7 @@ std::expected<std::unique_ptr<DoorKeeper>, std::string> DoorKeeper::open(DoorSet
   if (out->stats_ == nullptr) {
     return std::unexpected(fmt::format("no memory for statistics: {}", std::strerror(errno)));
   }
+  out->stats_->memory_budget.store(out->settings_.memory_budget, std::memory_order_relaxed);
   return out;
 }
 

@@ -35,7 +35,7 @@ struct DoorSettings {
   std::vector<Listener> listeners;
   unsigned workers = 1;
   std::string log_level = "info";
-  std::uint64_t memory_max = 0;
+  std::uint64_t memory_budget = 0, memory_max = 0;  // supervisor_limits.h
 };
 
 class DoorKeeper {

@@ -102,9 +102,13 @@ HostLimits read_host_limits(const std::string& root) {
   return out;
 }
 
+std::uint64_t door_memory_budget(const HostLimits& limits, unsigned doors) {
+  return limits.memory && doors > 0 ? *limits.memory / 4 * 3 / doors : 0;
+}
+
 std::uint64_t door_memory_max(const HostLimits& limits, unsigned doors, unsigned workers) {
-  if (!limits.memory || doors == 0) return 0;
-  const std::uint64_t share = *limits.memory / 4 * 3 / doors;
+  const std::uint64_t share = door_memory_budget(limits, doors);
+  if (share == 0) return 0;
   // Stacks count whole although hardly a page of them is ever used.
   rlimit stack{};
   const bool known = ::getrlimit(RLIMIT_STACK, &stack) == 0 && stack.rlim_cur != RLIM_INFINITY;

@@ -15,9 +15,12 @@ struct HostLimits {
 /// `root` stands before /proc and /sys: tests have their own.
 [[nodiscard]] HostLimits read_host_limits(const std::string& root = "");
 
-/// The hard memory budget of one of `doors` doors (RLIMIT_DATA: heap and thread stacks). A quarter
-/// of the limit is for the controller and for the kernel's socket buffers, which count too. 0: no
-/// limit is known.
+/// The memory budget of one of `doors` doors, which its overload steps enforce: its share of the
+/// limit, less a quarter of that for the controller and the snapshots. 0: no limit is known.
+[[nodiscard]] std::uint64_t door_memory_budget(const HostLimits& limits, unsigned doors);
+
+/// The hard bound behind it (RLIMIT_DATA: heap and thread stacks), at which allocations fail. Never
+/// so low that a door could not live. 0: none.
 [[nodiscard]] std::uint64_t door_memory_max(const HostLimits& limits, unsigned doors,
                                             unsigned workers);
 

@@ -85,6 +85,14 @@ TEST(HostLimits, AreTheTightestOfEveryLevelInBothVersions) {
   }
 }
 
+TEST(DoorMemory, BudgetIsAnEqualShareOfThreeQuarters) {
+  EXPECT_EQ(door_memory_budget({2, std::nullopt}, 4), 0u);
+  EXPECT_EQ(door_memory_budget({2, std::uint64_t{1} << 30}, 0), 0u);
+  EXPECT_EQ(door_memory_budget({2, std::uint64_t{1} << 30}, 4), 192u << 20);
+  EXPECT_EQ(door_memory_budget({2, std::uint64_t{128} << 20}, 4), 24u << 20);
+  EXPECT_EQ(door_memory_budget({2, std::uint64_t{128} << 20}, 1), 96u << 20);
+}
+
 TEST(DoorMemory, IsAFairShareOfThreeQuartersAndNeverTooLittleToLive) {
   rlimit stack{};
   ASSERT_EQ(::getrlimit(RLIMIT_STACK, &stack), 0);

@@ -82,6 +82,8 @@ constexpr std::array<CauseInfo, static_cast<std::size_t>(Cause::count_)> kCauses
     {"circuit-requests", 503, "upstream",
      "The upstream has as many requests in flight as blastdoor.io/max-requests allows.",
      "Look why the application is slow; scale it, or raise the limit."},
+    {"overloaded", 503, "door", "The door has nearly used up its memory budget.",
+     "Try again in a second; if it lasts, raise the memory limit or add replicas."},
 }};
 
 void resolve_client(const Listener& listener, const Request& request, Decision& out) {
@@ -197,6 +199,10 @@ Decision decide(const Listener& listener, const Request& request, const DoorStat
     out.cause = listener.table == nullptr ? Cause::starting
                 : state.draining          ? Cause::draining
                                           : Cause::healthy;
+    return out;
+  }
+  if (state.overloaded) {
+    out.cause = Cause::overloaded;
     return out;
   }
   if (http::find(*request.fields, FieldName::x_blastdoor_hop) != nullptr) {

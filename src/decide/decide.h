@@ -72,6 +72,7 @@ enum class Cause : std::uint8_t {
   circuit_connections,
   circuit_pending,
   circuit_requests,
+  overloaded,
   count_
 };
 struct CauseInfo {
@@ -100,7 +101,8 @@ struct Decision {
 };
 
 struct DoorState {
-  bool draining = false;  ///< Health probes fail.
+  bool draining = false;    ///< Health probes fail.
+  bool overloaded = false;  ///< Nothing but health probes is served.
 };
 
 [[nodiscard]] Decision decide(const Listener& listener, const Request& request,

@@ -159,6 +159,14 @@ TEST(Decide, DrainingStopsProbesAndNothingElse) {
   EXPECT_EQ(ask(shop(), {.target = "/cart"}, {.draining = true}).upstream, "shop/cart:80");
 }
 
+TEST(Decide, OverloadRefusesAllButHealthProbes) {
+  const DoorState overloaded{.overloaded = true};
+  EXPECT_EQ(ask(shop(), {.target = "/cart"}, overloaded).cause, Cause::overloaded);
+  EXPECT_EQ(ask(shop(), {.target = "/nowhere"}, overloaded).cause, Cause::overloaded);
+  EXPECT_EQ(ask(shop(), {.target = "/-/healthz", .peer = "10.1.2.3:80"}, overloaded).cause,
+            Cause::healthy);
+}
+
 TEST(Decide, HealthProbesComeFromTheBalancer) {
   struct Case {
     const char* why;
@@ -433,6 +441,7 @@ TEST(Causes, TheTableIsInTheOrderOfTheWords) {
       {Cause::circuit_connections, "circuit-connections", 503},
       {Cause::circuit_pending, "circuit-pending", 503},
       {Cause::circuit_requests, "circuit-requests", 503},
+      {Cause::overloaded, "overloaded", 503},
   };
   EXPECT_EQ(std::size(cases), static_cast<std::size_t>(Cause::count_));
   for (const Case& c : cases) {

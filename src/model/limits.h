@@ -71,6 +71,20 @@ inline constexpr milliseconds kSharedIdle = 60s;             // A pooled HTTP/2 
 inline constexpr milliseconds kPlainMemory = 60s;            // `prefer`: how long an endpoint without TLS is not asked again.
 inline constexpr milliseconds kTunnelIdle = 300s;            // A WebSocket that is silent both ways; its ends send pings far more often.
 inline constexpr milliseconds kTunnelLinger = 5s;            // After one end of a WebSocket is done: the other's last words.
+inline constexpr std::uint32_t kOverloadShedPercent = 80;    // Of the memory budget: from here on no connection is kept.
+inline constexpr std::uint32_t kOverloadRefusePercent = 90;  // From here on requests get 503 and Retry-After.
+inline constexpr std::uint32_t kOverloadStopPercent = 95;    // From here on nothing is accepted, and the largest streams are reset.
+inline constexpr std::uint32_t kOverloadSlackPercent = 5;    // A step ends so much below where it begins, or it would flap.
+inline constexpr milliseconds kOverloadLook = 100ms;         // A door that works counts its memory so often.
+inline constexpr milliseconds kOverloadTrim = 1s;            // While overloaded, what was freed goes back to the kernel so often.
+inline constexpr milliseconds kOverloadPatience = 1s;        // So long requests are refused; then what stalls and holds the most is reset too.
+inline constexpr std::uint32_t kOverloadCensus = 4096;       // Descriptors whose sockets are looked at at once: about 1 ms.
+inline constexpr std::uint32_t kOverloadResetsMax = 32;      // Connections that one worker resets at once; then it counts again.
+inline constexpr std::size_t kOverloadHeldMin = 64_KiB;      // Who holds less is an exchange like any other, and is not reset.
+inline constexpr std::size_t kSocketUnsentMax = 128_KiB;     // Under a budget: what a slow reader leaves unsent in the kernel.
+inline constexpr std::size_t kSocketReceiveMin = 64_KiB;     // Under a budget: receive buffers are 1/256 of it, at least this,
+inline constexpr std::size_t kSocketReceiveMax = 1_MiB;      // and at most this: enough for 1 GiB/s within a data centre.
+inline constexpr milliseconds kAcceptPause = 100ms;          // After accepting failed for want of descriptors or memory.
 inline constexpr std::uint32_t kWorkersMax = 4;              // Per door; there are four doors on a node.
 inline constexpr std::uint32_t kListenersPerDoorMax = 16;    // The supervisor's tables have a fixed size.
 inline constexpr std::uint32_t kDoorsMax = 32;               // The same tables.
@@ -101,6 +115,7 @@ inline constexpr std::uint32_t kTicketKeysMax = 3;           // The one that enc
 inline constexpr milliseconds kTicketKeyRotation = 43'200s;  // 12 h; with two old keys a session resumes for a day.
 inline constexpr std::uint32_t kCrashesToQuarantine = 5;     // Within one minute: the snapshot is put aside.
 
+static_assert(kOverloadShedPercent < kOverloadRefusePercent && kOverloadRefusePercent < kOverloadStopPercent);
 static_assert(Limits{}.request_line_max <= Limits{}.request_head_max);
 static_assert(Limits{}.response_head_max <= 32_KiB, "an ALB refuses more");
 static_assert(kCertificatesPerDoorMax * (kCertificateNameMax + 4) < kFeedFrameMax);

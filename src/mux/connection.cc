@@ -247,6 +247,14 @@ void Connection::end() {
   owner_.on_end();
 }
 
+std::size_t Connection::held() const {
+  std::size_t out = out_.capacity();
+  for (const auto& [id, stream] : streams_) {
+    out += stream->inbound_.capacity() + http2_.outbound(id);
+  }
+  return out;
+}
+
 void Connection::wake_all() {
   std::vector<std::shared_ptr<Stream>> all;
   for (const auto& [id, stream] : streams_) all.push_back(stream);

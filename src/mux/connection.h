@@ -122,6 +122,9 @@ class Connection final : public rt::EventSink, private http2::Handler, private r
   /// Bytes that wait for the peer's socket.
   [[nodiscard]] bool is_clogged() const noexcept { return !out_.empty(); }
 
+  /// Bytes that wait here for one side or the other.
+  [[nodiscard]] std::size_t held() const;
+
   void on_event() override;
 
  private:

@@ -1,7 +1,12 @@
 #include "proxy/acceptor.h"
 
+#include <sys/eventfd.h>
+#include <sys/socket.h>
+
 #include <cerrno>
 #include <limits>
+#include <new>
+#include <utility>
 
 #include "base/check.h"
 #include "net/stream.h"
@@ -9,36 +14,77 @@
 
 namespace bd::proxy {
 
-using namespace std::chrono_literals;
+namespace {
+
+/// Any descriptor will do, and this one a sandbox lets us make again.
+UniqueFd spare_descriptor() {
+  return UniqueFd(::eventfd(0, EFD_CLOEXEC));
+}
+
+}  // namespace
 
 Acceptor::Acceptor(Worker& worker, std::size_t listener, int fd)
-    : worker_(worker), listener_(listener), fd_(fd) {
+    : worker_(worker), listener_(listener), fd_(fd), reserve_(spare_descriptor()) {
   BD_ASSERT(handle_.attach(worker.reactor(), fd));
   handle_.set_sink(this);
+  worker.overload().bound_buffers(fd);  // What is accepted inherits it.
+}
+
+void Acceptor::on_event() {
+  if (!paused_) take(kTurn);
+}
+
+void Acceptor::on_timer() {
+  paused_ = false;
+  take(kTurn);
 }
 
 void Acceptor::take(std::size_t at_most) {
-  waiting_for_room_ = false;
+  const bool waited = std::exchange(waiting_for_room_, false);
   for (std::size_t taken = 0; fd_ >= 0;) {
-    if (!worker_.has_room()) {
-      if (!waiting_for_room_) worker_.stats().add(telemetry::Counter::limit_connections);
+    if (const auto obstacle = worker_.obstacle()) {
+      if (!waited || taken > 0) worker_.stats().add(*obstacle);
       waiting_for_room_ = true;
       return;
     }
     net::Accepted accepted = net::accept(fd_);
     if (!accepted.fd) {
-      const bool again = accepted.error == EAGAIN;
       if (accepted.error == ECONNABORTED || accepted.error == EINTR) continue;
-      // Out of descriptors or memory: the backlog keeps the clients; never spin.
-      if (!again) worker_.reactor().timers().arm(*this, worker_.reactor().now() + 100ms);
+      if (accepted.error != EAGAIN) pause(accepted.error);
       return;
     }
-    worker_.accept(listener_, std::move(accepted.fd), accepted.peer);
+    try {
+      worker_.accept(listener_, std::move(accepted.fd), accepted.peer);
+    } catch (const std::bad_alloc&) {
+      worker_.stats().add(telemetry::Counter::allocation_failures);
+      return pause(ENOMEM);
+    }
     if (++taken == at_most) {
       worker_.reactor().timers().arm(*this, worker_.reactor().now());
       return;
     }
   }
+}
+
+/// Out of descriptors or memory. The backlog keeps the clients, and nothing spins: until the pause
+/// is over no event is looked at.
+void Acceptor::pause(int error) {
+  worker_.stats().add(telemetry::Counter::descriptors_used_up);
+  if (error == EMFILE || error == ENFILE) refuse_one();
+  paused_ = true;
+  worker_.reactor().timers().arm(*this, worker_.reactor().now() + model::kAcceptPause);
+}
+
+/// Who has waited the longest learns that there is nothing to wait for, and goes elsewhere.
+void Acceptor::refuse_one() {
+  reserve_.reset();
+  net::Accepted accepted = net::accept(fd_);
+  if (accepted.fd) {
+    const linger now{1, 0};
+    ::setsockopt(accepted.fd.get(), SOL_SOCKET, SO_LINGER, &now, sizeof now);
+    accepted.fd.reset();
+  }
+  reserve_ = spare_descriptor();
 }
 
 void Acceptor::room_again() {

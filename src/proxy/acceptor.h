@@ -3,6 +3,7 @@
 
 #include <cstddef>
 
+#include "base/unique_fd.h"
 #include "rt/reactor.h"
 
 namespace bd::proxy {
@@ -15,7 +16,7 @@ class Acceptor final : public rt::EventSink, public rt::Timer {
   ~Acceptor() = default;
 
   /// Takes connections until there are none, or no room; then tries again when there is room.
-  void on_event() override { take(kTurn); }
+  void on_event() override;
   /// Takes what the kernel has accepted already, then leaves the socket. (The supervisor refuses
   /// new handshakes before.)
   void drain();
@@ -25,12 +26,16 @@ class Acceptor final : public rt::EventSink, public rt::Timer {
  private:
   static constexpr std::size_t kTurn = 256;  // Then the others have a turn.
   void take(std::size_t at_most);
-  void on_timer() override { take(kTurn); }
+  void on_timer() override;
+  void pause(int error);
+  void refuse_one();
   Worker& worker_;
   std::size_t listener_;
   int fd_;
   rt::Handle handle_;
+  UniqueFd reserve_;  // Given up to refuse a client when there is no other descriptor left.
   bool waiting_for_room_ = false;
+  bool paused_ = false;
 };
 
 }  // namespace bd::proxy

@@ -1,6 +1,7 @@
 // The part of an Exchange that gets a lease: a pooled connection, a stream of a shared one, or a
 // new connection.
 
+#include <new>
 #include <utility>
 
 #include "proxy/connector.h"
@@ -14,14 +15,20 @@ using telemetry::Counter;
 using Body = decide::BodyFraming::Kind;
 
 rt::Task<Exchange::Attempt> Exchange::attempt() {
-  rt::Task<Cause> leasing = is_h2_ ? lease_h2() : lease_h1();
-  const Cause failed = co_await leasing;
-  if (failed != Cause::none) {
-    const bool unreached = failed == Cause::connect_failed || failed == Cause::upstream_tls_failed;
-    co_return Attempt{unreached ? Attempt::Kind::unprocessed : Attempt::Kind::failed, failed};
+  try {
+    rt::Task<Cause> leasing = is_h2_ ? lease_h2() : lease_h1();
+    const Cause failed = co_await leasing;
+    if (failed != Cause::none) {
+      const bool unreached =
+          failed == Cause::connect_failed || failed == Cause::upstream_tls_failed;
+      co_return Attempt{unreached ? Attempt::Kind::unprocessed : Attempt::Kind::failed, failed};
+    }
+    const Attempt result = co_await relay();
+    co_return result;
+  } catch (const std::bad_alloc&) {
+    count(Counter::allocation_failures);
   }
-  const Attempt result = co_await relay();
-  co_return result;
+  co_return Attempt{Attempt::Kind::finished, Cause::none, Outcome::reset};
 }
 
 void Exchange::end_lease() {
@@ -100,17 +107,23 @@ rt::Task<Cause> Exchange::share(std::shared_ptr<upstream::Shared>& out) {
     endpoint_->stop_waiting(client_.waiter);
     if (woken == Waiter::Woken::deadline || client_.is_gone()) co_return Cause::connect_failed;
   }
-  std::unique_ptr<upstream::Connection> connection;
-  const Cause failed = co_await connect(connection);
-  if (failed == Cause::none) {
-    http2::Options options;
-    options.streams_max = model::kStreamsMax;
-    options.head_max = response_head_max_;
-    options.fields_max = model::kResponseFieldsMax;
-    options.stream_window = model::kStreamWindow;
-    options.outbound_max = model::kStreamOutboundMax;
-    out = std::make_shared<upstream::Shared>(worker_.reactor(), std::move(connection), options);
-    if (pooled) endpoint_->share(out);
+  Cause failed = Cause::connect_failed;
+  try {  // Whatever happens, those who wait for this connection are told.
+    std::unique_ptr<upstream::Connection> connection;
+    const Cause reached = co_await connect(connection);
+    if (reached == Cause::none) {
+      http2::Options options;
+      options.streams_max = model::kStreamsMax;
+      options.head_max = response_head_max_;
+      options.fields_max = model::kResponseFieldsMax;
+      options.stream_window = model::kStreamWindow;
+      options.outbound_max = model::kStreamOutboundMax;
+      out = std::make_shared<upstream::Shared>(worker_.reactor(), std::move(connection), options);
+      if (pooled) endpoint_->share(out);
+    }
+    failed = reached;
+  } catch (const std::bad_alloc&) {
+    count(Counter::allocation_failures);
   }
   if (pooled) endpoint_->end_connecting();
   co_return failed;

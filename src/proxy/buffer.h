@@ -15,8 +15,12 @@ namespace bd::proxy {
 
 class BlockPool {
  public:
+  /// Giving back must not fail.
+  BlockPool() { free_.reserve(kKeep); }
   [[nodiscard]] std::unique_ptr<char[]> take();
   void give_back(std::unique_ptr<char[]> block);
+  /// Frees what nobody uses.
+  void drop() noexcept { free_.clear(); }
 
  private:
   static constexpr std::size_t kKeep = 32;
@@ -45,6 +49,7 @@ class Buffer {
   void release_if_empty() noexcept {
     if (block_ && empty()) release();
   }
+  [[nodiscard]] std::size_t capacity() const noexcept { return capacity_; }
   void clear() noexcept { begin_ = end_ = 0; }
 
  private:

@@ -40,6 +40,7 @@ rt::Task<Cause> Connector::connect_tcp() {
   connection_ = std::make_unique<upstream::Connection>(endpoint_);
   net::Stream& stream = connection_->stream;
   if (!stream.connect(worker_.reactor(), endpoint_.address())) co_return Cause::connect_failed;
+  worker_.overload().bound_buffers(stream.fd());
   stream.handle().set_sink(&waiter_);
   const rt::Instant deadline = worker_.reactor().now() + timeout_;
   for (;;) {

@@ -178,14 +178,15 @@ void ManualUpstream::stop_listening() {
   }
 }
 
-TestDoor::TestDoor(const std::function<void(model::Listener&)>& facts, unsigned workers)
+TestDoor::TestDoor(const std::function<void(model::Listener&)>& facts, unsigned workers,
+                   std::uint64_t memory_budget)
     : listener_(listen_on_loopback(port_)) {
   door.exposure =
       model::make_exposure("internal-http", model::Side::internal, model::Scheme::http, port_);
   if (facts) facts(door.exposure.listeners.front());
   door.allow_loopback = true;
-  const UniqueFd memory(telemetry::create_stats_memfd("test"));
-  stats_ = telemetry::map_stats(memory.get(), true);
+  const UniqueFd cells(telemetry::create_stats_memfd("test"));
+  stats_ = telemetry::map_stats(cells.get(), true);
   BD_ASSERT(stats_ != nullptr);
   const int fd = listener_.get();
   const int on = 1;
@@ -198,7 +199,13 @@ TestDoor::TestDoor(const std::function<void(model::Listener&)>& facts, unsigned 
     BD_ASSERT(fcntl(others_.back().get(), F_SETFL, O_NONBLOCK) == 0);
     fds.push_back(others_.back().get());
   }
-  server_ = Server::start({door.exposure.name, workers, {{"main", fds}}, stats_});
+  stats_->memory_budget = memory_budget;
+  ServerOptions options{door.exposure.name, workers, {{"main", fds}}, stats_};
+  options.memory = [this] {
+    if (void (*call)() = on_count) call();
+    return memory.load();
+  };
+  server_ = Server::start(std::move(options));
 }
 
 TestDoor::~TestDoor() = default;

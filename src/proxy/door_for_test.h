@@ -97,13 +97,21 @@ class ManualUpstream {
 /// A door of one listener on a port of loopback.
 class TestDoor {
  public:
-  /// Of several workers only the first has a socket that a client can reach.
-  explicit TestDoor(const std::function<void(model::Listener&)>& facts = {}, unsigned workers = 1);
+  /// Of several workers only the first has a socket that a client can reach. With a memory budget
+  /// the door has what `memory` says.
+  explicit TestDoor(const std::function<void(model::Listener&)>& facts = {}, unsigned workers = 1,
+                    std::uint64_t memory_budget = 0);
   ~TestDoor();
   [[nodiscard]] std::uint16_t port() const { return port_; }
   [[nodiscard]] Server& server() { return *server_; }
   [[nodiscard]] std::uint64_t counter(telemetry::Counter counter) const;
   [[nodiscard]] const telemetry::WorkerStats& stats() const { return stats_->workers[0]; }
+  [[nodiscard]] OverloadStep overload_step() const {
+    return static_cast<OverloadStep>(stats_->overload_step.load());
+  }
+  std::atomic<std::uint64_t> memory{0};
+  /// Called by a worker, on its thread, when it counts; null: nothing.
+  std::atomic<void (*)()> on_count{nullptr};
   /// Serves `host` with one prefix route `/` to the upstreams' ports.
   void route(const std::string& host, const std::vector<std::uint16_t>& ports);
   void put(const model::VirtualHost& host);

@@ -121,6 +121,8 @@ Counter counter_of(Cause cause) {
       return Counter::circuit_refusals;
     case Cause::misdirected:
       return Counter::tls_misdirected;
+    case Cause::overloaded:
+      return Counter::overload_refusals;
     case Cause::uri_too_long:
     case Cause::head_too_large:
       return Counter::head_too_large;

@@ -52,9 +52,11 @@ H1Client::H1Client(Session& session)
       body_(session.client, session.in, Party::downstream),
       sink_(session.client) {
   parsed_.fields = worker.take_fields();
+  session_.cargo = this;
 }
 
 H1Client::~H1Client() {
+  session_.cargo = nullptr;
   worker.give_back(std::move(parsed_.fields));
 }
 
@@ -139,7 +141,7 @@ Sink& H1Client::respond(const decide::ResponseRewrite& response, bool ended) {
   using Out = decide::BodyFraming::Kind;
   decide::ResponseRewrite rewrite = response;
   H1Sink::Framing framing = H1Sink::Framing::none;
-  closing_ = !persists_ || worker.closing() || !ended;
+  closing_ = !persists_ || !worker.keeps_connections() || !ended;
   if (rewrite.websocket) {
     framing = H1Sink::Framing::raw;
     closing_ = true;
@@ -188,7 +190,7 @@ rt::Task<Outcome> H1Client::answer(OwnAnswer own) {
       head_size_ > 0 ? parsed_.body.kind != Kind::none : !head_failed && !body_.finished();
   if (head_size_ > 0) session_.in.consume(std::exchange(head_size_, 0));
   const bool dangerous = own.cause == Cause::bad_target || own.cause == Cause::bad_host;
-  own.close = !persists_ || body_is_left || dangerous || worker.closing();
+  own.close = !persists_ || body_is_left || dangerous || !worker.keeps_connections();
   own.http10_client = is_http10_;
   // An interim response that stands half written is finished first.
   const std::string response = std::exchange(interim_left_, {}) + proxy::respond(own);

@@ -10,7 +10,7 @@
 
 namespace bd::proxy {
 
-class H1Client final : public Client {
+class H1Client final : public Client, private Cargo {
  public:
   explicit H1Client(Session& session);
   ~H1Client();
@@ -32,6 +32,8 @@ class H1Client final : public Client {
   [[nodiscard]] bool takes_bytes() override { return session_.client.handle().writable; }
 
  private:
+  /// Its own buffer is the session's; the other is that of the lease.
+  [[nodiscard]] std::size_t held() const override { return model::kRelayBuffer; }
   [[nodiscard]] decide::Cause take_head();
   rt::Task<bool> write_all(std::string_view bytes);
 

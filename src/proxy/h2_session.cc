@@ -1,6 +1,7 @@
 #include "proxy/h2_session.h"
 
 #include <algorithm>
+#include <new>
 #include <utility>
 
 #include "proxy/exchange.h"
@@ -32,7 +33,9 @@ H2Session::H2Session(Session& session)
     : session_(session),
       connection_(session.worker.reactor(), session.client, http2::Role::server,
                   options_of(session.listener()->facts.limits), *this),
-      idle_since_(session.worker.reactor().now()) {}
+      idle_since_(session.worker.reactor().now()) {
+  session_.cargo = this;
+}
 
 rt::Task<void> H2Session::run() {
   const std::string early(session_.in.bytes());
@@ -44,7 +47,8 @@ rt::Task<void> H2Session::run() {
     const rt::Instant due = look();
     if (connection_.over()) break;
     co_await session_.waiter.wait(due);
-    if (session_.worker.reactor().is_cancelled()) connection_.abandon();
+    const bool reset = !session_.client.is_open();  // To make room.
+    if (reset || session_.worker.reactor().is_cancelled()) connection_.abandon();
   }
   if (connection_.abuse()) session_.worker.stats().add(Counter::http2_abuse);
   // Each stream was told that it is closed; one that waits for its upstream ends a little later.
@@ -68,7 +72,9 @@ rt::Instant H2Session::look() {
   const rt::Instant quiet = std::max(idle_since_, connection_.last_progress());
   const rt::Duration patience = connection_.is_clogged() ? rt::Duration(timeouts.body_idle)
                                 : draining_              ? rt::Duration(kLastWords)
-                                                         : rt::Duration(timeouts.idle);
+                                : !session_.worker.keeps_connections()
+                                    ? rt::Duration(0)
+                                    : rt::Duration(timeouts.idle);
   if (!serving_.empty()) return std::min(last_call_, now + 60s);
   if (quiet + patience > now) return std::min(last_call_, quiet + patience);
   if (draining_ || connection_.is_clogged()) {
@@ -89,7 +95,12 @@ void H2Session::drain() {
 }
 
 void H2Session::on_stream(std::shared_ptr<mux::Stream> stream) {
-  session_.worker.scope().spawn(serve(std::move(stream)));
+  try {
+    session_.worker.scope().spawn(serve(stream));
+  } catch (const std::bad_alloc&) {
+    session_.worker.stats().add(Counter::allocation_failures);
+    stream->reset(mux::Stream::kInternalError);
+  }
 }
 
 rt::Task<void> H2Session::serve(std::shared_ptr<mux::Stream> stream) {
@@ -103,15 +114,19 @@ rt::Task<void> H2Session::serve(std::shared_ptr<mux::Stream> stream) {
 }
 
 rt::Task<void> H2Session::exchange_once(std::shared_ptr<mux::Stream> stream, rt::Waiter& waiter) {
-  H2Client client(session_, std::move(stream), waiter);
-  Exchange exchange(client);
-  const decide::Cause wrong = client.judge_head();
-  if (wrong == decide::Cause::none) {
-    const Outcome outcome = co_await exchange.run();
-    static_cast<void>(outcome);
-  } else {
-    const Outcome outcome = co_await exchange.refuse(wrong);
-    static_cast<void>(outcome);
+  try {
+    H2Client client(session_, std::move(stream), waiter);
+    Exchange exchange(client);
+    const decide::Cause wrong = client.judge_head();
+    if (wrong == decide::Cause::none) {
+      const Outcome outcome = co_await exchange.run();
+      static_cast<void>(outcome);
+    } else {
+      const Outcome outcome = co_await exchange.refuse(wrong);
+      static_cast<void>(outcome);
+    }
+  } catch (const std::bad_alloc&) {  // The client's end has reset the stream.
+    session_.worker.stats().add(Counter::allocation_failures);
   }
 }
 

@@ -10,10 +10,10 @@
 
 namespace bd::proxy {
 
-class H2Session final : private mux::Owner {
+class H2Session final : private mux::Owner, private Cargo {
  public:
   explicit H2Session(Session& session);
-  ~H2Session() = default;
+  ~H2Session() { session_.cargo = nullptr; }
 
   /// Until the connection ends. What was read of it already stands in the session's buffer.
   rt::Task<void> run();
@@ -22,6 +22,8 @@ class H2Session final : private mux::Owner {
   void on_stream(std::shared_ptr<mux::Stream> stream) override;
   void on_end() override { session_.waiter.wake_later(); }
   std::shared_ptr<void> hold() override { return nullptr; }  // run() outlives what it waits for.
+
+  [[nodiscard]] std::size_t held() const override { return connection_.held(); }
 
   rt::Task<void> serve(std::shared_ptr<mux::Stream> stream);
   rt::Task<void> exchange_once(std::shared_ptr<mux::Stream> stream, rt::Waiter& waiter);

@@ -13,7 +13,10 @@ namespace {
 
 class ThreadedServer final : public Server {
  public:
-  explicit ThreadedServer(ServerOptions options) : options_(std::move(options)) {
+  explicit ThreadedServer(ServerOptions options)
+      : options_(std::move(options)),
+        overload_(options_.stats->memory_budget.load(std::memory_order_relaxed), options_.memory,
+                  *options_.stats) {
     for (unsigned i = 0; i < options_.workers; ++i) {
       std::vector<Worker::ListenSocket> sockets;
       for (const ListenSockets& entry : options_.sockets) {
@@ -21,7 +24,8 @@ class ThreadedServer final : public Server {
         sockets.push_back({entry.listener, entry.fds[i]});
       }
       workers_.push_back(std::make_unique<Worker>(options_.exposure, std::move(sockets),
-                                                  options_.stats->workers[i], options_.workers));
+                                                  options_.stats->workers[i], options_.workers,
+                                                  overload_, [this] { follow_overload(); }));
     }
     if (options_.door != nullptr) {
       tables_ = compile(*options_.door);
@@ -73,6 +77,13 @@ class ThreadedServer final : public Server {
   }
 
  private:
+  /// From a worker's thread: the others may have nothing to do, and hold memory all the same.
+  void follow_overload() {
+    for (auto& worker : workers_) {
+      worker->reactor().post([&worker] { worker->follow_overload(); });
+    }
+  }
+
   using Tables = std::map<std::string, std::shared_ptr<const route::Table>>;
 
   /// One table per listener. A listener none of whose hosts changed keeps its table.
@@ -116,6 +127,7 @@ class ThreadedServer final : public Server {
   }
 
   ServerOptions options_;
+  Overload overload_;
   std::vector<std::unique_ptr<Worker>> workers_;
   std::vector<std::thread> threads_;
   std::shared_ptr<const snapshot::Door> door_;

@@ -8,6 +8,7 @@
 #include <string>
 #include <vector>
 
+#include "proxy/overload.h"
 #include "snapshot/snapshot.h"
 #include "telemetry/stats.h"
 
@@ -28,6 +29,8 @@ struct ServerOptions {
   /// table, not for a 503. Null: `starting` until apply().
   std::shared_ptr<const snapshot::Door> door = nullptr;
   std::uint64_t generation = 0;
+  /// What the memory budget of `stats` is held against; null: there is none.
+  MemoryReader memory = nullptr;
 };
 
 class Server {

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <array>
+#include <new>
 
 #include "proxy/exchange.h"
 #include "proxy/h1_client.h"
@@ -33,6 +34,19 @@ Session::~Session() {
   if (next_ != nullptr) next_->link_ = link_;
   client.close();
   worker.forget(*this);
+}
+
+std::size_t Session::held() const {
+  if (cargo == nullptr || !client.is_open()) return 0;
+  return in.capacity() + cargo->held() + socket_memory(client.fd());
+}
+
+/// What is read or written from here on fails, and what waits for an upstream sees that its client
+/// is gone.
+void Session::abort() {
+  client.reset();
+  client.handle().readable = client.handle().writable = client.handle().broken = true;
+  waiter.wake_later();
 }
 
 bool Session::sends_proxy_header() const {
@@ -125,7 +139,7 @@ rt::Task<Session::Idle> Session::wait_for_message(bool first) {
       in.release_if_empty();
       if (got.status != net::Io::again) co_return Idle::closed;
     }
-    if (worker.closing()) {
+    if (!worker.keeps_connections()) {
       // Who has just connected is about to ask, and gets an answer that announces the end.
       if (!first) co_return Idle::closed;
       deadline = std::min(deadline, worker.reactor().now() + 1s);
@@ -163,16 +177,22 @@ rt::Task<void> serve_h2_streams(Session& session) {
 
 /// A coroutine of its own, so that the exchange's memory is held only while there is one.
 rt::Task<Outcome> exchange_once(Session& session) {
-  H1Client client(session);
-  const decide::Cause failed = co_await client.read_head();
-  if (client.is_silent()) co_return Outcome::close;
-  Exchange exchange(client);
-  if (failed != decide::Cause::none) {
-    const Outcome outcome = co_await exchange.refuse(failed);
+  try {
+    H1Client client(session);
+    const decide::Cause failed = co_await client.read_head();
+    if (client.is_silent()) co_return Outcome::close;
+    Exchange exchange(client);
+    if (failed != decide::Cause::none) {
+      const Outcome outcome = co_await exchange.refuse(failed);
+      co_return outcome;
+    }
+    const Outcome outcome = co_await exchange.run();
     co_return outcome;
+  } catch (const std::bad_alloc&) {
+    // Its own failure, and no other's. How far the response got is not known here.
+    session.worker.stats().add(Counter::allocation_failures);
   }
-  const Outcome outcome = co_await exchange.run();
-  co_return outcome;
+  co_return Outcome::reset;
 }
 
 }  // namespace

@@ -12,6 +12,16 @@
 
 namespace bd::proxy {
 
+/// What a session carries: a message, or a connection of streams.
+class Cargo {
+ public:
+  /// Bytes of buffers that are its own.
+  [[nodiscard]] virtual std::size_t held() const = 0;
+
+ protected:
+  ~Cargo() = default;
+};
+
 class Session {
  public:
   Session(Worker& worker, std::size_t listener, const SocketAddress& peer);
@@ -21,8 +31,13 @@ class Session {
 
   /// Serves the connection until it ends; owns the session.
   static rt::Task<void> serve(std::unique_ptr<Session> session);
-  /// The door drains: an idle connection closes, a busy one after its response.
+  /// The door drains, or sheds load: an idle connection closes, a busy one after its response.
   void announce_close() { waiter.wake(); }
+
+  /// What ends with it, as far as it is known here; 0: it is of no use to reset it.
+  [[nodiscard]] std::size_t held() const;
+  /// The client gets a reset, and whatever is in progress ends.
+  void abort();
 
   [[nodiscard]] const std::shared_ptr<const decide::Listener>& listener() const {
     return worker.listener(listener_index);
@@ -34,6 +49,7 @@ class Session {
   net::Stream client;
   Buffer in;
   rt::Waiter waiter;
+  const Cargo* cargo = nullptr;  ///< Set by the cargo itself, while it is carried.
 
  private:
   friend class Worker;

@@ -1,8 +1,10 @@
 #include "proxy/worker.h"
 
 #include <sys/random.h>
+#include <sys/resource.h>
 
 #include <algorithm>
+#include <limits>
 #include <utility>
 
 #include "proxy/session.h"
@@ -19,18 +21,32 @@ Random seeded_random() {
   return {seed[0] | 1, seed[1]};
 }
 
+constexpr std::size_t kSpareFieldsMax = 64;
+
+/// Half of what the process may open: the other half is for upstreams.
+std::size_t client_descriptors() {
+  rlimit limit{};
+  if (::getrlimit(RLIMIT_NOFILE, &limit) != 0) return std::numeric_limits<std::size_t>::max();
+  return static_cast<std::size_t>(limit.rlim_cur / 2);
+}
+
 }  // namespace
 
 Worker::Worker(std::string exposure, std::vector<ListenSocket> sockets,
-               telemetry::WorkerStats& stats, unsigned workers)
+               telemetry::WorkerStats& stats, unsigned workers, Overload& overload,
+               std::function<void()> on_step)
     : stats_(stats),
       workers_(workers),
+      descriptors_max_(client_descriptors()),
+      overload_(overload),
+      on_step_(std::move(on_step)),
       upstreams_(reactor_, stats, workers),
       random_(seeded_random()) {
   // After a restart the memory holds the dead worker's gauges.
   stats_.open_connections.store(0, std::memory_order_relaxed);
   stats_.active_requests.store(0, std::memory_order_relaxed);
   stats_.idle_upstream.store(0, std::memory_order_relaxed);
+  spare_fields_.reserve(kSpareFieldsMax);  // Giving back must not fail.
   for (const ListenSocket& socket : sockets) {
     auto listener = std::make_shared<decide::Listener>();
     listener->exposure = exposure;
@@ -57,6 +73,8 @@ void Worker::turn() {
   const auto since_start = reactor_.now().time_since_epoch();
   const auto ms = std::chrono::duration_cast<std::chrono::milliseconds>(since_start).count();
   stats_.heartbeat_ms.store(static_cast<std::uint64_t>(ms), std::memory_order_relaxed);
+  if (overload_.look(reactor_.now())) on_step_();
+  follow_overload();
 }
 
 void Worker::apply(const std::shared_ptr<const snapshot::Door>& door,
@@ -77,11 +95,72 @@ void Worker::apply(const std::shared_ptr<const snapshot::Door>& door,
   }
 }
 
-bool Worker::has_room() const noexcept {
+std::optional<telemetry::Counter> Worker::obstacle() const noexcept {
+  // One at a time still gets its 503: what holds the memory may be no connection at all.
+  if (step_ == OverloadStep::stop && session_count_ > 0) {
+    return telemetry::Counter::overload_pauses;
+  }
   std::size_t room = 0;
   for (const auto& listener : listeners_)
     room = std::max<std::size_t>(room, listener->facts.limits.connections_max);
-  return session_count_ < (room + workers_ - 1) / workers_;
+  room = std::min(room, descriptors_max_);
+  if (session_count_ < (room + workers_ - 1) / workers_) return std::nullopt;
+  return telemetry::Counter::limit_connections;
+}
+
+void Worker::follow_overload() {
+  const std::uint64_t counts = overload_.counts();
+  if (counts == std::exchange(counts_followed_, counts)) return;
+  const OverloadStep before = std::exchange(step_, overload_.step());
+  state_.overloaded = step_ >= OverloadStep::refuse;
+  if (step_ > before) release_idle();
+  const bool refuses = step_ == OverloadStep::refuse;
+  const rt::Instant now = reactor_.now();
+  if (!refuses || before != step_) reset_due_ = now + model::kOverloadPatience;
+  if (step_ == OverloadStep::stop || (refuses && now >= reset_due_)) {
+    reset_due_ = now + model::kOverloadPatience;
+    reset_largest();
+  }
+  if (before == OverloadStep::stop && step_ < before && !closing_) {
+    for (const auto& acceptor : acceptors_) acceptor->room_again();
+  }
+  if (step_ != OverloadStep::none) {
+    reactor_.timers().arm(*this, reactor_.now() + model::kOverloadLook);
+  }
+}
+
+void Worker::release_idle() {
+  upstreams_.drop_idle();
+  blocks_.drop();
+  spare_fields_.clear();
+  wake_sessions();
+}
+
+/// The connections that hold the most, until that is what is too much. What is counted is only part
+/// of what ends with them, so the next count decides whether it was enough.
+void Worker::reset_largest() {
+  using Entry = std::pair<std::size_t, Session*>;
+  std::array<Entry, model::kOverloadResetsMax> heap;  // No allocation now. The smallest in front.
+  const auto larger = [](const Entry& a, const Entry& b) { return a.first > b.first; };
+  std::size_t size = 0;
+  for (Session* session = sessions_; session != nullptr; session = session->next_) {
+    const std::size_t held = session->held();
+    if (held < model::kOverloadHeldMin) continue;
+    if (size == heap.size()) {
+      if (held <= heap.front().first) continue;
+      std::pop_heap(heap.begin(), heap.end(), larger);
+      --size;
+    }
+    heap[size++] = {held, session};
+    std::push_heap(heap.begin(), heap.begin() + static_cast<std::ptrdiff_t>(size), larger);
+  }
+  std::sort_heap(heap.begin(), heap.begin() + static_cast<std::ptrdiff_t>(size), larger);
+  std::uint64_t left = overload_.excess();
+  for (std::size_t i = 0; i < size && left > 0; ++i) {
+    stats_.add(telemetry::Counter::overload_resets);
+    heap[i].second->abort();
+    left -= std::min<std::uint64_t>(left, heap[i].first);
+  }
 }
 
 void Worker::accept(std::size_t listener, UniqueFd fd, const SocketAddress& peer) {
@@ -111,17 +190,22 @@ void Worker::forget(Session&) {
   }
 }
 
-void Worker::drain(std::function<void()> done) {
-  for (const auto& acceptor : acceptors_) acceptor->drain();
-  closing_ = true;
-  state_.draining = true;
-  drained_ = std::move(done);
+/// Those that are idle look whether they may stay.
+void Worker::wake_sessions() {
   // Waking one session may end it and, through it, no other: the next pointer stays good.
   for (Session* session = sessions_; session != nullptr;) {
     Session* next = session->next_;
     session->announce_close();
     session = next;
   }
+}
+
+void Worker::drain(std::function<void()> done) {
+  for (const auto& acceptor : acceptors_) acceptor->drain();
+  closing_ = true;
+  state_.draining = true;
+  drained_ = std::move(done);
+  wake_sessions();
   if (session_count_ == 0 && drained_) std::exchange(drained_, nullptr)();
 }
 
@@ -142,7 +226,7 @@ http::Fields Worker::take_fields() {
 
 void Worker::give_back(http::Fields fields) {
   fields.clear();
-  if (spare_fields_.size() < 64 && fields.capacity() <= 256)
+  if (spare_fields_.size() < kSpareFieldsMax && fields.capacity() <= 256)
     spare_fields_.push_back(std::move(fields));
 }
 

@@ -8,6 +8,7 @@
 #include <functional>
 #include <map>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -15,6 +16,7 @@
 #include "decide/decide.h"
 #include "proxy/acceptor.h"
 #include "proxy/buffer.h"
+#include "proxy/overload.h"
 #include "proxy/tls_listener.h"
 #include "rt/reactor.h"
 #include "rt/task.h"
@@ -26,15 +28,16 @@ namespace bd::proxy {
 
 class Session;
 
-class Worker {
+class Worker final : private rt::Timer {
  public:
   struct ListenSocket {
     std::string listener;
     int fd;
   };
-  /// One of `workers` of its door: it takes its share of the door's limits.
+  /// One of `workers` of its door: it takes its share of the door's limits. `on_step` is called
+  /// when this worker finds that the step of `overload` has changed.
   Worker(std::string exposure, std::vector<ListenSocket> sockets, telemetry::WorkerStats& stats,
-         unsigned workers);
+         unsigned workers, Overload& overload, std::function<void()> on_step);
   ~Worker();
 
   /// The thread's body: until stop() is posted.
@@ -46,6 +49,8 @@ class Worker {
   void fail_probes() noexcept { state_.draining = true; }
   void drain(std::function<void()> done);
   void stop();
+  /// Does what the step of the last count of memory asks for, once per count.
+  void follow_overload();
 
   [[nodiscard]] rt::Reactor& reactor() noexcept { return reactor_; }
   [[nodiscard]] telemetry::WorkerStats& stats() noexcept { return stats_; }
@@ -53,6 +58,11 @@ class Worker {
   [[nodiscard]] upstream::Upstreams& upstreams() noexcept { return upstreams_; }
   [[nodiscard]] const decide::DoorState& state() const noexcept { return state_; }
   [[nodiscard]] bool closing() const noexcept { return closing_; }
+  /// Else every answer announces the end of its connection, and an idle one ends.
+  [[nodiscard]] bool keeps_connections() const noexcept {
+    return !closing_ && step_ == OverloadStep::none;
+  }
+  [[nodiscard]] const Overload& overload() const noexcept { return overload_; }
   [[nodiscard]] Random& random() noexcept { return random_; }
   [[nodiscard]] const std::shared_ptr<const decide::Listener>& listener(std::size_t index) const {
     return listeners_[index];
@@ -64,7 +74,8 @@ class Worker {
 
   /// Called by acceptors: takes a connection over.
   void accept(std::size_t listener, UniqueFd fd, const SocketAddress& peer);
-  [[nodiscard]] bool has_room() const noexcept;
+  /// What stands against one more connection; none: nothing does.
+  [[nodiscard]] std::optional<telemetry::Counter> obstacle() const noexcept;
 
   /// A vector of fields with its memory, lent for one exchange.
   [[nodiscard]] http::Fields take_fields();
@@ -73,11 +84,21 @@ class Worker {
  private:
   friend class Session;
   void turn();
+  void on_timer() override {}  // It only wakes: turn() looks.
   void forget(Session& session);
+  void wake_sessions();
+  void release_idle();
+  void reset_largest();
 
   rt::Reactor reactor_;
   telemetry::WorkerStats& stats_;
   std::size_t workers_;
+  std::size_t descriptors_max_;  // Of this door that clients may have.
+  Overload& overload_;
+  std::function<void()> on_step_;
+  OverloadStep step_ = OverloadStep::none;
+  std::uint64_t counts_followed_ = 0;
+  rt::Instant reset_due_{};  // While requests are refused, and what is there does not go.
   BlockPool blocks_;
   upstream::Upstreams upstreams_;
   std::vector<std::shared_ptr<const decide::Listener>> listeners_;

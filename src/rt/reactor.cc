@@ -13,6 +13,12 @@
 
 namespace bd::rt {
 
+namespace {
+
+constexpr std::size_t kDeferredUsual = 4096;
+
+}  // namespace
+
 struct Reactor::Events {
   std::array<epoll_event, kBatch> at;
 };
@@ -110,6 +116,9 @@ Reactor::Reactor()
       timers_(now_),
       events_(std::make_unique<Events>()) {
   BD_ASSERT(epoll_ && mail_event_);
+  // Waking somebody must not fail; more than this in one turn are rare.
+  deferred_.reserve(kDeferredUsual);
+  ending_.reserve(kDeferredUsual);
   epoll_event event{};
   event.events = EPOLLIN;
   event.data.ptr = nullptr;  // Null stands for the mailbox.

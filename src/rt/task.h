@@ -1,12 +1,14 @@
 #pragma once
 // Task<T>: a lazy coroutine that runs on one thread. Awaiting it starts it; its result is moved
-// out. A Task that throws terminates: no exception crosses a room.
+// out. No exception crosses a room, and a Task that throws terminates, but for one: what memory
+// could not be had for fails alone. std::bad_alloc goes on to whoever awaits, up to the Scope.
 //
 // Detached work goes through spawn(), which counts it, so that a Scope can tell that all is done.
 
 #include <coroutine>
 #include <cstdint>
 #include <exception>
+#include <new>
 #include <optional>
 #include <utility>
 
@@ -19,6 +21,17 @@ template <class T>
 class Task;
 
 namespace detail {
+
+/// True for a std::bad_alloc that is being handled; anything else is a bug, and ends the process.
+inline bool is_out_of_memory() noexcept {
+  try {
+    throw;
+  } catch (const std::bad_alloc&) {
+    return true;
+  } catch (...) {
+    std::terminate();
+  }
+}
 
 struct PromiseBase {
   std::coroutine_handle<> continuation;
@@ -36,7 +49,11 @@ struct PromiseBase {
     void await_resume() noexcept {}
   };
   Final final_suspend() noexcept { return {}; }
-  void unhandled_exception() noexcept { std::terminate(); }
+  void unhandled_exception() noexcept { out_of_memory = is_out_of_memory(); }
+  void pass_on_failure() const {
+    if (out_of_memory) throw std::bad_alloc();
+  }
+  bool out_of_memory = false;
 };
 
 template <class T>
@@ -47,14 +64,17 @@ struct Promise : PromiseBase {
   void return_value(U&& result) {
     value.emplace(std::forward<U>(result));
   }
-  T take() { return std::move(*value); }
+  T take() {
+    pass_on_failure();
+    return std::move(*value);
+  }
 };
 
 template <>
 struct Promise<void> : PromiseBase {
   Task<void> get_return_object() noexcept;
   void return_void() noexcept {}
-  void take() noexcept {}
+  void take() const { pass_on_failure(); }
 };
 
 }  // namespace detail
@@ -100,12 +120,11 @@ class Scope {
   Scope& operator=(const Scope&) = delete;
   ~Scope() { BD_ASSERT(running_ == 0); }
 
-  /// Runs the task up to its first wait, now; it goes on by itself.
-  void spawn(Task<void> task) {
-    ++running_;
-    run(std::move(task), this);
-  }
+  /// Runs the task up to its first wait, now; it goes on by itself. Throws std::bad_alloc if it
+  /// cannot be started; a task that runs out of memory later ends, and is counted.
+  void spawn(Task<void> task) { run(std::move(task), this); }
   [[nodiscard]] std::uint64_t running() const noexcept { return running_; }
+  [[nodiscard]] std::uint64_t out_of_memory() const noexcept { return out_of_memory_; }
 
  private:
   struct Detached {
@@ -122,10 +141,16 @@ class Scope {
     };
   };
   static Detached run(Task<void> task, Scope* scope) {
-    co_await task;
+    ++scope->running_;
+    try {
+      co_await task;
+    } catch (const std::bad_alloc&) {
+      ++scope->out_of_memory_;
+    }
     --scope->running_;
   }
   std::uint64_t running_ = 0;
+  std::uint64_t out_of_memory_ = 0;
 };
 
 }  // namespace bd::rt

@@ -220,5 +220,42 @@ TEST(FramePool, AWarmCoroutineAllocatesNothing) {
   EXPECT_EQ(sum, 10'010);
 }
 
+Task<int> run_out_of_memory(Waiter* waiter) {
+  if (waiter != nullptr) co_await waiter->wait(kNever);
+  throw std::bad_alloc();
+  co_return 1;
+}
+Task<void> survive(bool& caught, Waiter* waiter) {
+  try {
+    const int never = co_await run_out_of_memory(waiter);
+    static_cast<void>(never);
+  } catch (const std::bad_alloc&) {
+    caught = true;
+  }
+}
+Task<void> pass_on(bool& went_on, Waiter* waiter) {
+  const int never = co_await run_out_of_memory(waiter);
+  static_cast<void>(never);
+  went_on = true;
+}
+
+TEST(Task, ThatRunsOutOfMemoryFailsWhoAwaitsIt) {
+  Reactor reactor;
+  for (const bool waits : {false, true}) {
+    Waiter first(reactor), second(reactor);
+    Scope scope;
+    bool caught = false, went_on = false;
+    scope.spawn(survive(caught, waits ? &first : nullptr));
+    scope.spawn(pass_on(went_on, waits ? &second : nullptr));
+    EXPECT_EQ(scope.running(), waits ? 2U : 0U);
+    first.wake();
+    second.wake();
+    EXPECT_TRUE(caught);
+    EXPECT_FALSE(went_on);
+    EXPECT_EQ(scope.running(), 0U);
+    EXPECT_EQ(scope.out_of_memory(), 1U);
+  }
+}
+
 }  // namespace
 }  // namespace bd::rt

@@ -76,6 +76,16 @@ constexpr std::array<CounterInfo, kCounterCount> kCounters = {{
      "Requests that were not tried again because the budget of retries was used up."},
     {circuit_refusals, "circuit_refusals",
      "Requests answered with 503 because of a circuit limit of their upstream."},
+    {overload_refusals, "overload_refusals",
+     "Requests refused because the door's memory budget was nearly used up: 503."},
+    {overload_resets, "overload_resets",
+     "Client connections reset because they held the most of a memory budget that was used up."},
+    {overload_pauses, "overload_pauses",
+     "Times that a listening socket was left alone because the memory budget was used up."},
+    {descriptors_used_up, "descriptors_used_up",
+     "Times that accepting failed for want of descriptors or memory, and paused."},
+    {allocation_failures, "allocation_failures",
+     "Exchanges and connections that failed because memory could not be had."},
 }};
 
 }  // namespace

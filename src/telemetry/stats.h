@@ -61,6 +61,11 @@ enum class Counter : std::uint16_t {
   ejections,
   retries_denied,
   circuit_refusals,
+  overload_refusals,
+  overload_resets,
+  overload_pauses,
+  descriptors_used_up,
+  allocation_failures,
   count_
 };
 inline constexpr std::size_t kCounterCount = static_cast<std::size_t>(Counter::count_);
@@ -99,7 +104,7 @@ struct alignas(64) WorkerStats {
 };
 
 inline constexpr std::uint64_t kStatsMagic =
-    0x626c617374646f03;  ///< The last byte is the layout's version.
+    0x626c617374646f04;  ///< The last byte is the layout's version.
 inline constexpr std::size_t kWorkerSlots = 8;
 
 /// What DoorStats::sandbox says of one feature.
@@ -122,6 +127,9 @@ struct DoorStats {
   std::atomic<std::uint64_t> restarts;  ///< Written by the supervisor.
   std::atomic<std::uint64_t> sandbox;   ///< Bits of kSandboxFeatures.
   std::atomic<std::uint64_t> draining;
+  std::atomic<std::uint64_t> memory_budget;  ///< Bytes, by the supervisor; 0: none.
+  std::atomic<std::uint64_t> memory;         ///< Bytes, when they were last counted.
+  std::atomic<std::uint64_t> overload_step;  ///< proxy::OverloadStep.
   std::atomic<std::uint64_t>
       untrusted_forwarded_for_v4;  ///< Address of the first peer whose X-Forwarded-For was ignored.
   std::array<WorkerStats, kWorkerSlots> workers;

@@ -44,6 +44,8 @@ class Worker {
              const std::map<std::string, std::shared_ptr<const route::Table>>& tables);
   void fail_probes() noexcept { state_.draining = true; }
   void drain(std::function<void()> done);
+  /// As Server::retire(): clients that are idle have `grace` left to ask once more.
+  void retire(rt::Duration grace, std::function<void()> done);
   void stop();
 
   [[nodiscard]] rt::Reactor& reactor() noexcept { return reactor_; }
@@ -52,6 +54,8 @@ class Worker {
   [[nodiscard]] upstream::Upstreams& upstreams() noexcept { return upstreams_; }
   [[nodiscard]] const decide::DoorState& state() const noexcept { return state_; }
   [[nodiscard]] bool closing() const noexcept { return closing_; }
+  /// While closing: until when an idle client may still ask.
+  [[nodiscard]] rt::Instant idle_until() const noexcept { return idle_until_; }
   [[nodiscard]] std::uint64_t random() noexcept;
   [[nodiscard]] const std::shared_ptr<const decide::Listener>& listener(std::size_t index) const {
     return listeners_[index];
@@ -73,6 +77,7 @@ class Worker {
   friend class Session;
   void turn();
   void forget(Session& session);
+  void close_sessions(std::function<void()> done);
 
   rt::Reactor reactor_;
   telemetry::WorkerStats& stats_;
@@ -90,6 +95,7 @@ class Worker {
   std::array<std::uint64_t, 2> random_{};
   std::function<void()> drained_;
   bool closing_ = false;
+  rt::Instant idle_until_{};
 };
 
 }  // namespace bd::proxy

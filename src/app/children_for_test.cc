@@ -47,6 +47,7 @@ class TestServer final : public proxy::Server {
     stop_ = true;
     done();
   }
+  void retire(milliseconds, std::function<void()> done) override { drain(std::move(done)); }
 
  private:
   void work(unsigned index) {

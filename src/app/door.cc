@@ -24,6 +24,8 @@ namespace {
 
 constexpr int kUsage = 2;
 constexpr std::size_t kReadBytes = 64 << 10;
+/// How long an idle client of a door that was replaced may still send a request.
+constexpr milliseconds kIdleGrace{5000};
 
 /// Nothing in it if it is damaged: the feed will tell all.
 snapshot::DecodedDoor read_snapshot(int fd, std::size_t bytes, const std::string& name) {
@@ -53,11 +55,11 @@ class Door {
 
   /// Serves what the snapshot of `bytes` holds, if it is good, from the first connection on.
   void start(const ChildOptions& options, std::size_t bytes, ServerFactory start_server);
-  void report(feed::Record record, std::uint64_t generation = 0);
   /// Until it is drained, or the supervisor is gone. The exit code.
   int run();
 
  private:
+  void report(feed::Record record, std::uint64_t generation = 0);
   /// False if the door is to end.
   bool take_record();
   void take_feed(UniqueFd fd, std::uint64_t number);
@@ -66,7 +68,8 @@ class Door {
   void lose_feed();
   void apply(const std::shared_ptr<const snapshot::Door>& door, std::uint64_t generation);
   void die_of_poison(const snapshot::Door& door) const;
-  void drain(milliseconds limit);
+  void serve(const std::shared_ptr<const snapshot::Door>& door, std::uint64_t generation);
+  void drain(const feed::Message& order);
   [[nodiscard]] int wait_ms() const;
 
   std::string name_;
@@ -78,6 +81,9 @@ class Door {
   std::shared_ptr<const snapshot::Door> applied_;
   std::optional<std::string> poison_;
   std::optional<TimePoint> end_at_;
+  proxy::ServerOptions options_;
+  ServerFactory start_server_ = nullptr;
+  bool failing_probes_ = false;
   std::unique_ptr<proxy::Server> server_;  // Last: its threads end before what they use.
 };
 
@@ -85,12 +91,23 @@ void Door::start(const ChildOptions& options, std::size_t bytes, ServerFactory s
   const auto decoded =
       bytes > 0 ? read_snapshot(options.snapshot, bytes, name_) : snapshot::DecodedDoor{};
   if (decoded.door) die_of_poison(*decoded.door);
-  server_ = start_server({name_, options.workers, options.sockets, &stats_, decoded.door,
-                          decoded.generation, memory_});
-  applied_ = decoded.door;
+  options_ = {name_, options.workers, options.sockets, &stats_, nullptr, 0, memory_};
+  start_server_ = start_server;
+  // A patient one leaves the clients to others for as long as it could only answer 503.
+  if (decoded.door || !options.patient) serve(decoded.door, decoded.generation);
   receiver_.start_from(decoded.door);
   stats_.applied_generation.store(decoded.generation, std::memory_order_release);
   if (decoded.door) log::info(fmt::format("serves generation {} again", decoded.generation));
+}
+
+void Door::serve(const std::shared_ptr<const snapshot::Door>& door, std::uint64_t generation) {
+  proxy::ServerOptions options = options_;
+  options.door = door;
+  options.generation = generation;
+  server_ = start_server_(std::move(options));
+  applied_ = door;
+  if (failing_probes_) server_->fail_probes();
+  report(feed::Record::door_started);
 }
 
 void Door::report(feed::Record record, std::uint64_t generation) {
@@ -104,7 +121,11 @@ void Door::apply(const std::shared_ptr<const snapshot::Door>& door, std::uint64_
   stats_.receiving_generation.store(generation, std::memory_order_relaxed);
   die_of_poison(*door);
   // A generation that changes nothing for this door costs its workers nothing.
-  if (door != applied_) server_->apply(door, generation);
+  if (!server_) {
+    serve(door, generation);
+  } else if (door != applied_) {
+    server_->apply(door, generation);
+  }
   applied_ = door;
   stats_.applied_generation.store(generation, std::memory_order_release);
 }
@@ -148,9 +169,11 @@ bool Door::take_record() {
   if (got.message.record == feed::Record::door_feed && got.fd) {
     take_feed(std::move(got.fd), got.message.generation);
   } else if (got.message.record == feed::Record::fail_probes) {
-    server_->fail_probes();
-  } else if (got.message.record == feed::Record::drain) {
-    drain(milliseconds(got.message.milliseconds));
+    failing_probes_ = true;
+    if (server_) server_->fail_probes();
+  } else if (got.message.record == feed::Record::drain ||
+             got.message.record == feed::Record::retire) {
+    drain(got.message);
   }
   return true;
 }
@@ -192,13 +215,17 @@ void Door::lose_feed() {
   report(feed::Record::feed_lost, feed_number_);
 }
 
-void Door::drain(milliseconds limit) {
+void Door::drain(const feed::Message& order) {
   if (end_at_) return;
+  const milliseconds limit(order.milliseconds);
   end_at_ = Clock::now() + limit;
-  server_->drain([fd = drained_.get()] {
+  const auto done = [fd = drained_.get()] {
     const std::uint64_t one = 1;
     static_cast<void>(!::write(fd, &one, sizeof one));
-  });
+  };
+  if (!server_) return done();
+  if (order.record == feed::Record::drain) return server_->drain(done);
+  server_->retire(std::min(kIdleGrace, limit / 2), done);
 }
 
 log::Level level_of(std::string_view name) {
@@ -242,7 +269,6 @@ int run_door(std::span<const std::string> words, ServerFactory start_server) {
   stats->sandbox.store(enter_sandbox().bits, std::memory_order_relaxed);
   // From here on bytes of others are read, and threads are started.
   door.start(*options, static_cast<std::size_t>(info.st_size), start_server);
-  door.report(feed::Record::door_started);
   return door.run();
 }
 

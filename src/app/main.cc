@@ -37,7 +37,8 @@ constexpr const char* kRunFooter =
     "Every flag is also a key of the file (--config) and a variable (BLASTDOOR_…); a flag wins "
     "over a variable, a\n"
     "variable over the file. docs/reference/configuration.md lists them all.\n"
-    "Signals: SIGTERM drains; SIGINT drains for a second; a second signal ends at once.";
+    "Signals: SIGTERM drains; SIGINT drains for a second; a second signal ends at once. SIGUSR2 "
+    "upgrades in place.";
 
 /// What stands for a flag's value in the help.
 const char* value_name(std::string_view key) {
@@ -98,7 +99,7 @@ int run(const Flags& flags) {
     return 2;
   }
   log::init("supervisor", log_level(loaded.config));
-  return run_supervisor({loaded.config, to_words(flags)});
+  return run_supervisor({loaded.config, to_words(flags), CommandLine::own(), take_upgrade_order()});
 }
 
 int version() {

@@ -63,6 +63,8 @@ Taken take_option(std::string_view key, std::string_view value, ChildOptions& ou
   } else if (key == "--log") {
     out.log_level = value;
     good = true;
+  } else if (key == "--patient") {
+    good = out.patient = value == "1";
   } else if (key == "--listen") {
     good = parse_listen(value, out.sockets);
   } else {
@@ -127,6 +129,7 @@ Words ChildOptions::words() const {
   if (snapshot >= 0) add("snapshot", snapshot);
   if (workers > 0) add("workers", workers);
   if (!log_level.empty()) add("log", log_level);
+  if (patient) add("patient", 1);
   for (const auto& listener : sockets) {
     add("listen", fmt::format("{}:{}", listener.listener, join(listener.fds)));
   }

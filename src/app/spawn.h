@@ -26,8 +26,12 @@ struct ChildOptions {
   int snapshot = -1;      ///< Doors: the sealed memfd of the snapshot to start from.
   unsigned workers = 0;   ///< Doors.
   std::string log_level;  ///< Doors; the controller reads the configuration itself.
-  std::vector<proxy::ListenSockets> sockets;  ///< Doors; none: a trial that serves nobody.
-  std::vector<std::string> rest;              ///< Controller: the flags of `run`.
+  /// Doors; none: a trial that serves nobody.
+  std::vector<proxy::ListenSockets> sockets;
+  /// Others still serve on the same sockets. A door accepts nothing before it has a table; a
+  /// controller waits until its ports are free.
+  bool patient = false;
+  std::vector<std::string> rest;  ///< Controller: the flags of `run`.
 
   [[nodiscard]] std::vector<std::string> words() const;
   [[nodiscard]] std::vector<int> descriptors() const;  ///< All that are named above.

@@ -8,14 +8,10 @@
 
 #include <algorithm>
 #include <csignal>
-#include <cstring>
-#include <map>
 
 #include "app/listen.h"
 #include "app/spawn.h"
-#include "app/supervisor_door.h"
-#include "app/supervisor_limits.h"
-#include "app/supervisor_probes.h"
+#include "app/supervisor_tree.h"
 #include "base/log.h"
 
 namespace bd::app {
@@ -24,70 +20,13 @@ namespace {
 using namespace std::chrono_literals;
 
 constexpr milliseconds kInterruptDrain = 1s;  // Ctrl-C: somebody waits at a terminal.
-constexpr auto kControllerGrace = 2s;
 
-class Supervisor {
- public:
-  explicit Supervisor(const SupervisorOptions& options)
-      : options_(options), limits_(read_host_limits()) {}
-  /// False, and logged, if an address cannot be bound.
-  bool open();
-  int run();
-
- private:
-  struct Controller {
-    pid_t pid = -1;
-    UniqueFd channel;
-    Backoff restarts;
-    TimePoint started_at{}, due{};
-  };
-
-  [[nodiscard]] unsigned workers() const;
-  [[nodiscard]] const model::Exposure* allowed(std::string_view name) const;
-  [[nodiscard]] DoorSettings settings_of(const model::Exposure& exposure) const;
-  bool open_door(const model::Exposure& exposure);
-  bool open_probes();
-  static bool is_free(std::string_view what, const SocketAddress& address);
-
-  void wait();
-  void tick();
-  void take_signals();
-  void reap();
-  void child_exited(pid_t pid, int status);
-  void begin_shutdown(int signal);
-  void drain_doors();
-  void finish_shutdown();
-  [[nodiscard]] bool all_gone() const { return doors_.empty() && controller_.pid < 0; }
-  void kill_all();
-
-  void start_controller();
-  void introduce(DoorKeeper& door);
-  void serve_controller();
-  void take_record(feed::Received& got);
-  void want_door(const feed::Message& message);
-  void tell(feed::Record record, std::string_view door, std::uint64_t generation = 0, int fd = -1);
-  [[nodiscard]] std::string not_ready() const;
-
-  const SupervisorOptions& options_;
-  HostLimits limits_;
-  std::map<std::string, std::unique_ptr<DoorKeeper>, std::less<>> doors_;
-  std::optional<ProbeServer> probes_;
-  Controller controller_;
-  UniqueFd signals_;
-  TimePoint now_ = Clock::now();
-  bool controller_ready_ = false;  // Once is enough: the doors keep what they have.
-
-  int stop_signal_ = 0;  // Not 0: shutting down, from
-  TimePoint drain_at_{}, controller_kill_at_{};
-  milliseconds drain_limit_{};
-  bool drained_ = false;
-  int exit_code_ = -1;
-};
+}  // namespace
 
 unsigned Supervisor::workers() const {
   const unsigned wanted = options_.config.workers != 0 ? options_.config.workers
                                                        : std::min(model::kWorkersMax, limits_.cpus);
-  return std::min<unsigned>(wanted, telemetry::kWorkerSlots);
+  return std::min<unsigned>(wanted, kEndedSlot);
 }
 
 const model::Exposure* Supervisor::allowed(std::string_view name) const {
@@ -101,8 +40,10 @@ const model::Exposure* Supervisor::allowed(std::string_view name) const {
 DoorSettings Supervisor::settings_of(const model::Exposure& exposure) const {
   DoorSettings out;
   out.name = exposure.name;
+  out.drain = milliseconds(0);
   for (const auto& listener : exposure.listeners) {
     out.listeners.push_back({listener.name, listener.bind});
+    out.drain = std::max(out.drain, listener.timeouts.drain);
   }
   out.workers = workers();
   out.log_level = options_.config.log_level;
@@ -118,13 +59,17 @@ DoorSettings Supervisor::settings_of(const model::Exposure& exposure) const {
 }
 
 bool Supervisor::open_door(const model::Exposure& exposure) {
-  auto door = DoorKeeper::open(settings_of(exposure));
+  return add_door(DoorKeeper::open(settings_of(exposure)));
+}
+
+bool Supervisor::add_door(std::expected<std::unique_ptr<DoorKeeper>, std::string> door) {
   if (!door) {
     log::error(door.error());
     return false;
   }
   introduce(**door);
-  doors_[exposure.name] = *std::move(door);
+  const std::string name = (*door)->settings().name;
+  doors_[name] = *std::move(door);
   return true;
 }
 
@@ -145,14 +90,23 @@ bool Supervisor::is_free(std::string_view what, const SocketAddress& address) {
   return sockets.has_value();
 }
 
-bool Supervisor::open() {
+bool Supervisor::open_signals() {
   sigset_t set;
   ::sigemptyset(&set);
-  for (const int signal : {SIGTERM, SIGINT, SIGCHLD, SIGHUP}) ::sigaddset(&set, signal);
+  for (const int signal : {SIGTERM, SIGINT, SIGCHLD, SIGHUP, SIGUSR2}) ::sigaddset(&set, signal);
   ::sigprocmask(SIG_BLOCK, &set, nullptr);
   std::signal(SIGPIPE, SIG_IGN);
   signals_.reset(::signalfd(-1, &set, SFD_NONBLOCK | SFD_CLOEXEC));
-  bool good = signals_ && open_probes();
+  return static_cast<bool>(signals_);
+}
+
+bool Supervisor::open() {
+  if (!open_signals()) return false;
+  return options_.upgrade ? resume() : open_doors();
+}
+
+bool Supervisor::open_doors() {
+  bool good = open_probes();
   good = is_free("admin", options_.config.admin) && good;
   good = is_free("metrics", options_.config.metrics) && good;
   for (const model::Exposure& exposure : options_.config.exposures) {
@@ -176,10 +130,12 @@ void Supervisor::wait() {
   // poll() skips descriptors of -1: no process, no channel.
   polled.push_back({controller_.channel.get(), POLLIN, 0});
   for (const auto& [name, door] : doors_) polled.push_back({door->channel(), POLLIN, 0});
+  polled.push_back({upgrade_.answer(), POLLIN, 0});
   probes_->add_to(polled);
   TimePoint until = now_ + 1s;
   for (const auto& [name, door] : doors_) until = std::min(until, door->next_tick(now_));
   if (controller_.pid < 0 && stop_signal_ == 0) until = std::min(until, controller_.due);
+  if (controller_.pid >= 0) until = std::min(until, controller_.kill_at);
   if (stop_signal_ != 0 && !drained_) until = std::min(until, drain_at_);
   const auto left = std::chrono::ceil<milliseconds>(until - Clock::now());
   ::poll(polled.data(), polled.size(), static_cast<int>(std::max<std::int64_t>(0, left.count())));
@@ -191,11 +147,13 @@ void Supervisor::tick() {
   now_ = Clock::now();
   take_signals();
   if (exit_code_ >= 0) return;
+  if (upgrade_.is_checking()) finish_upgrade();
   for (const auto& [name, door] : doors_) {
     if (door->channel() >= 0) door->on_channel(now_);
     door->tick(now_);
   }
   if (stop_signal_ == 0 && controller_.pid < 0 && now_ >= controller_.due) start_controller();
+  if (controller_.pid >= 0 && now_ >= controller_.kill_at) ::kill(controller_.pid, SIGKILL);
   serve_controller();
   for (const auto& [name, door] : doors_) {
     for (const std::uint64_t generation : door->take_condemned()) {
@@ -223,6 +181,7 @@ void Supervisor::take_signals() {
   while (::read(signals_.get(), &info, sizeof info) == sizeof info) {
     const int signal = static_cast<int>(info.ssi_signo);
     if (signal == SIGTERM || signal == SIGINT) begin_shutdown(signal);
+    if (signal == SIGUSR2) begin_upgrade();
   }
   reap();
 }
@@ -234,12 +193,14 @@ void Supervisor::reap() {
 
 void Supervisor::child_exited(pid_t pid, int status) {
   for (const auto& [name, door] : doors_) {
-    if (door->pid() == pid) return door->exited(now_, status);
+    if (door->exited(now_, pid, status)) return;
   }
+  if (upgrade_.exited(pid)) return;
   if (pid != controller_.pid) return;  // As PID 1, somebody else's orphan.
+  const bool expected = controller_.kill_at != TimePoint::max();
   controller_.pid = -1;
   controller_.channel.reset();
-  if (stop_signal_ != 0) return;
+  if (stop_signal_ != 0 || expected) return;
   log::error(fmt::format("controller: {} {}; the doors go on",
                          WIFSIGNALED(status) ? "killed by signal" : "exited with",
                          WIFSIGNALED(status) ? WTERMSIG(status) : WEXITSTATUS(status)));
@@ -254,6 +215,7 @@ void Supervisor::begin_shutdown(int signal) {
     return;
   }
   stop_signal_ = signal;
+  upgrade_.stop();
   milliseconds delay{0};
   drain_limit_ = kInterruptDrain;
   if (signal == SIGTERM) {
@@ -281,9 +243,7 @@ void Supervisor::finish_shutdown() {
   if (controller_.pid >= 0 && controller_.channel) {
     controller_.channel.reset();
     ::kill(controller_.pid, SIGTERM);
-    controller_kill_at_ = now_ + kControllerGrace;
-  } else if (controller_.pid >= 0 && now_ >= controller_kill_at_) {
-    ::kill(controller_.pid, SIGKILL);
+    controller_.kill_at = now_ + kControllerGrace;
   }
   if (all_gone()) exit_code_ = 0;
 }
@@ -293,104 +253,9 @@ void Supervisor::kill_all() {
   if (controller_.pid > 0) ::kill(controller_.pid, SIGKILL);
   // Until they are gone their ports are taken, and whoever starts us again does so at once.
   for (const auto& [name, door] : doors_) {
-    if (door->pid() > 0) ::waitpid(door->pid(), nullptr, 0);
+    door->await_end();
   }
   if (controller_.pid > 0) ::waitpid(controller_.pid, nullptr, 0);
-}
-
-void Supervisor::start_controller() {
-  feed::ChannelPair pair = feed::make_channel();
-  Program program{"controller", "", {}, false, 0};
-  program.options.channel = pair.child.get();
-  program.options.parent = ::getpid();
-  program.options.rest = options_.controller_arguments;
-  controller_.started_at = now_;
-  controller_.pid = pair.child ? spawn(program) : -1;
-  if (controller_.pid < 0) {
-    log::error(fmt::format("controller: cannot start: {}", std::strerror(errno)));
-    controller_.due = now_ + Backoff::kLast;
-    return;
-  }
-  controller_.channel = std::move(pair.supervisor);
-  for (const auto& [name, door] : doors_) introduce(*door);
-}
-
-/// What a controller must know of a door before its first feed.
-void Supervisor::introduce(DoorKeeper& door) {
-  tell(feed::Record::stats, door.settings().name, 0, door.stats_fd());
-  for (const std::uint64_t generation : door.quarantined()) {
-    tell(feed::Record::quarantine, door.settings().name, generation);
-  }
-}
-
-void Supervisor::serve_controller() {
-  feed::Received got;
-  while (controller_.channel) {
-    switch (feed::receive(controller_.channel.get(), got)) {
-      case feed::ReceiveStatus::again:
-        return;
-      case feed::ReceiveStatus::dropped:
-        log::warn("controller: a record that makes no sense");
-        break;
-      case feed::ReceiveStatus::closed:
-        controller_.channel.reset();
-        ::kill(controller_.pid, SIGKILL);
-        break;
-      case feed::ReceiveStatus::ok:
-        take_record(got);
-    }
-  }
-}
-
-void Supervisor::take_record(feed::Received& got) {
-  const feed::Message& message = got.message;
-  const auto door = doors_.find(message.door_name());
-  if (message.record == feed::Record::controller_ready) {
-    controller_ready_ = true;
-  } else if (message.record == feed::Record::want_door) {
-    want_door(message);
-  } else if (message.record == feed::Record::drop_door && door != doors_.end()) {
-    door->second->drain(now_, model::Timeouts{}.drain);
-  } else if (message.record == feed::Record::snapshot && door != doors_.end()) {
-    if (!door->second->keep_snapshot(std::move(got.fd), message.generation)) {
-      log::warn(fmt::format("controller: the snapshot of {} is not sealed", door->first));
-    }
-  }
-}
-
-void Supervisor::want_door(const feed::Message& message) {
-  const std::string name(message.door_name());
-  const model::Exposure* exposure = allowed(name);
-  const auto existing = doors_.find(name);
-  std::vector<DoorSettings::Listener> wanted, granted;
-  for (std::size_t i = 0; const auto listener = message.listener(i); ++i) {
-    wanted.push_back({std::string(listener->name), listener->address});
-  }
-  if (exposure != nullptr) granted = settings_of(*exposure).listeners;
-  std::sort(wanted.begin(), wanted.end());
-  std::sort(granted.begin(), granted.end());
-  const bool good = exposure != nullptr && wanted.size() == message.listener_count &&
-                    wanted == granted && stop_signal_ == 0;
-  if (!good) {
-    log::error(fmt::format("controller: the door {} is not one of this configuration", name));
-    return tell(feed::Record::door_gone, name);
-  }
-  if (existing != doors_.end() && !existing->second->draining()) return;
-  // One that still drains is in the way; the controller asks again when it hears that it is gone.
-  if (existing != doors_.end() || doors_.size() >= model::kDoorsMax || !open_door(*exposure))
-    tell(feed::Record::door_gone, name);
-}
-
-void Supervisor::tell(feed::Record record, std::string_view door, std::uint64_t generation,
-                      int fd) {
-  if (!controller_.channel) return;
-  feed::Message message = feed::Message::make(record, door);
-  message.generation = generation;
-  if (feed::send(controller_.channel.get(), message, fd)) return;
-  // It does not read: what it missed can't be made up for, so it starts afresh.
-  log::error("controller: does not listen; ending it");
-  controller_.channel.reset();
-  ::kill(controller_.pid, SIGKILL);
 }
 
 std::string Supervisor::not_ready() const {
@@ -401,12 +266,14 @@ std::string Supervisor::not_ready() const {
   return controller_ready_ ? "" : "the sources have not been read yet";
 }
 
-}  // namespace
-
 int run_supervisor(const SupervisorOptions& options) {
   name_process("blastdoor");
   Supervisor supervisor(options);
   if (!supervisor.open()) return 1;
+  if (options.upgrade && options.upgrade->answer >= 0) {
+    confirm(*options.upgrade);
+    return 0;
+  }
   return supervisor.run();
 }
 

@@ -45,13 +45,17 @@ std::expected<std::unique_ptr<DoorKeeper>, std::string> DoorKeeper::open(DoorSet
   std::unique_ptr<DoorKeeper> out(new DoorKeeper(std::move(settings)));
   std::string error;
   if (!out->listen(error)) return std::unexpected(error);
-  out->stats_fd_.reset(telemetry::create_stats_memfd("blastdoor-stats"));
-  out->stats_ = out->stats_fd_ ? telemetry::map_stats(out->stats_fd_.get(), true) : nullptr;
-  if (out->stats_ == nullptr) {
-    return std::unexpected(fmt::format("no memory for statistics: {}", std::strerror(errno)));
-  }
-  out->stats_->memory_budget.store(out->settings_.memory_budget, std::memory_order_relaxed);
+  if (auto made = out->make_stats(); !made) return std::unexpected(made.error());
   return out;
+}
+
+std::expected<void, std::string> DoorKeeper::make_stats() {
+  stats_fd_.reset(telemetry::create_stats_memfd("blastdoor-stats"));
+  stats_ = stats_fd_ ? telemetry::map_stats(stats_fd_.get(), true) : nullptr;
+  if (stats_ == nullptr)
+    return std::unexpected(fmt::format("no memory for statistics: {}", std::strerror(errno)));
+  stats_->memory_budget.store(settings_.memory_budget, std::memory_order_relaxed);
+  return {};
 }
 
 DoorKeeper::~DoorKeeper() {
@@ -75,27 +79,31 @@ void DoorKeeper::tick(TimePoint now) {
   // After a stop of the whole process tree every heartbeat looks old: give them a new chance.
   if (now - ticked_at_ > kTurnMax) watched_since_ = now;
   ticked_at_ = now;
+  predecessors_.tick(now, *stats_);
+  if (predecessors_.serve() && serves()) hand_to_new_process(now);
   if (phase_ == Phase::closed && now >= reopen_at_) {
     reopen_at_ = now + kClosedFor;
     // The controller sends nothing new, so what is here gets another chance.
     quarantined_.clear();
     if (best_snapshot() != nullptr) reopen(now);
   }
+  if (phase_ == Phase::closed && !predecessors_.serve()) sockets_.clear();
   if (phase_ == Phase::draining && now >= drain_due_) start_drain(now);
   if (pid_ < 0) {
     if (phase_ != Phase::draining && now >= start_due_) start(now);
   } else if (phase_ == Phase::draining ? now >= kill_at_ : is_stuck(now)) {
     log::error(fmt::format("door {}: {}", settings_.name,
                            draining() ? "has not drained in time" : "does not move; ending it"));
-    kill();
+    kill_process();
     kill_at_ = watched_since_ = now;
   }
 }
 
 TimePoint DoorKeeper::next_tick(TimePoint now) const {
-  TimePoint out = now + 1s;
+  TimePoint out = predecessors_.next_tick(now);
   if (pid_ < 0 && phase_ != Phase::draining) out = std::min(out, start_due_);
-  if (pid_ >= 0 && phase_ == Phase::draining) out = std::min({out, drain_due_, kill_at_});
+  if (phase_ == Phase::draining) out = std::min(out, drain_due_);
+  if (pid_ >= 0 && phase_ == Phase::draining) out = std::min(out, kill_at_);
   if (pid_ >= 0 && needs_feed_) out = std::min(out, feed_due_);
   return out;
 }
@@ -122,7 +130,9 @@ void DoorKeeper::reset_stats(const Snapshot* snapshot) {
   stats_->receiving_generation.store(snapshot == nullptr ? 0 : snapshot->generation, relaxed);
   if (snapshot == nullptr) stats_->applied_generation.store(0, relaxed);
   stats_->sandbox.store(0, relaxed);
-  for (auto& worker : stats_->workers) worker.heartbeat_ms.store(0, relaxed);
+  for (unsigned i = 0; i < settings_.workers; ++i) {
+    stats_->workers[i].heartbeat_ms.store(0, relaxed);
+  }
 }
 
 void DoorKeeper::start(TimePoint now) {
@@ -137,7 +147,8 @@ void DoorKeeper::start(TimePoint now) {
   program.options.snapshot = snapshot == nullptr ? -1 : snapshot->memory.get();
   program.options.workers = settings_.workers;
   program.options.log_level = settings_.log_level;
-  for (std::size_t i = 0; i < sockets_.size(); ++i) {
+  program.options.patient = predecessors_.serve();
+  for (std::size_t i = 0; phase_ != Phase::closed && i < sockets_.size(); ++i) {
     proxy::ListenSockets listener{settings_.listeners[i].name, {}};
     for (const UniqueFd& fd : sockets_[i]) listener.fds.push_back(fd.get());
     program.options.sockets.push_back(std::move(listener));
@@ -156,7 +167,15 @@ void DoorKeeper::start(TimePoint now) {
   if (failing_probes_) send(feed::Message::make(feed::Record::fail_probes, settings_.name));
 }
 
-void DoorKeeper::exited(TimePoint now, int status) {
+bool DoorKeeper::exited(TimePoint now, pid_t pid, int status) {
+  if (pid == pid_) {
+    ended(now, status);
+    return true;
+  }
+  return predecessors_.exited(pid, *stats_);
+}
+
+void DoorKeeper::ended(TimePoint now, int status) {
   pid_ = -1;
   channel_.reset();
   start_due_ = now;
@@ -187,13 +206,14 @@ void DoorKeeper::condemn(TimePoint now, std::uint64_t generation) {
   if (phase_ == Phase::closed || fallback != nullptr) return;
   // Clients are refused at once now, and go elsewhere; with listeners open they would hang.
   phase_ = Phase::closed;
-  sockets_.clear();
+  // An earlier program's door serves on, and a better table may come: the sockets stay.
+  if (!predecessors_.serve()) sockets_.clear();
   reopen_at_ = now + kClosedFor;
 }
 
 void DoorKeeper::reopen(TimePoint now) {
   std::string error;
-  if (!listen(error)) {
+  if (sockets_.empty() && !listen(error)) {
     log::error(error);
     return;
   }
@@ -203,7 +223,7 @@ void DoorKeeper::reopen(TimePoint now) {
   start_due_ = now;
   if (pid_ >= 0) {
     replaced_ = true;
-    kill();
+    kill_process();
   }
 }
 
@@ -215,7 +235,7 @@ void DoorKeeper::on_channel(TimePoint now) {
     if (status == feed::ReceiveStatus::closed) {
       // It is dying, or as good as dead: nobody can talk to it any more.
       channel_.reset();
-      return kill();
+      return kill_process();
     }
     if (status == feed::ReceiveStatus::dropped) continue;
     if (got.message.record == feed::Record::door_started) {
@@ -266,6 +286,7 @@ void DoorKeeper::controller_gone() {
 void DoorKeeper::fail_probes() {
   failing_probes_ = true;
   send(feed::Message::make(feed::Record::fail_probes, settings_.name));
+  predecessors_.fail_probes(settings_.name);
 }
 
 void DoorKeeper::drain(TimePoint now, milliseconds limit) {
@@ -289,10 +310,21 @@ void DoorKeeper::start_drain(TimePoint now) {
   message.milliseconds = static_cast<std::uint32_t>(drain_limit_.count());
   send(message);
   kill_at_ = now + drain_limit_ + kDrainGrace;
+  predecessors_.drain(settings_.name, now, drain_limit_);
+}
+
+void DoorKeeper::kill_process() const {
+  if (pid_ > 0) ::kill(pid_, SIGKILL);
 }
 
 void DoorKeeper::kill() const {
-  if (pid_ > 0) ::kill(pid_, SIGKILL);
+  kill_process();
+  predecessors_.kill();
+}
+
+void DoorKeeper::await_end() const {
+  if (pid_ > 0) ::waitpid(pid_, nullptr, 0);
+  predecessors_.await_end();
 }
 
 void DoorKeeper::send(feed::Message message, int fd) {
@@ -303,7 +335,7 @@ void DoorKeeper::send(feed::Message message, int fd) {
 std::string DoorKeeper::not_ready() const {
   if (phase_ == Phase::closed) return settings_.name + " is closed after crashes";
   if (phase_ == Phase::draining) return settings_.name + " is draining";
-  if (stats_->applied_generation.load(std::memory_order_relaxed) == 0) {
+  if (!predecessors_.serve() && stats_->applied_generation.load(std::memory_order_relaxed) == 0) {
     return settings_.name + " has no table yet";
   }
   return {};

@@ -17,6 +17,7 @@
 #include <string>
 #include <vector>
 
+#include "app/predecessors.h"
 #include "app/supervisor_policy.h"
 #include "base/address.h"
 #include "base/unique_fd.h"
@@ -36,6 +37,7 @@ struct DoorSettings {
   unsigned workers = 1;
   std::string log_level = "info";
   std::uint64_t memory_budget = 0, memory_max = 0;  // supervisor_limits.h
+  milliseconds drain{60000};                        ///< For a process that was replaced.
 };
 
 class DoorKeeper {
@@ -45,11 +47,16 @@ class DoorKeeper {
   /// A door that was closed for a crash loop is opened again after this, if there is a snapshot for
   /// it.
   static constexpr std::chrono::seconds kClosedFor{60};
-  static constexpr std::size_t kSnapshotsKept = 2;
   static constexpr std::size_t kQuarantinedKept = 16;
 
   /// Binds the listeners and makes the stats; starts nothing. The error names the address.
   static std::expected<std::unique_ptr<DoorKeeper>, std::string> open(DoorSettings settings);
+  /// Goes on with the sockets, snapshots and processes of an earlier program of this supervisor,
+  /// which must be those of the same listeners. Their number of sockets is the number of workers.
+  static std::expected<std::unique_ptr<DoorKeeper>, std::string> resume(DoorSettings settings,
+                                                                        const StateDoor& state);
+  /// What resume() needs. False if too many processes are still on their way out, or the door is.
+  [[nodiscard]] bool save(StateDoor& out) const;
   ~DoorKeeper();
   DoorKeeper(const DoorKeeper&) = delete;
   DoorKeeper& operator=(const DoorKeeper&) = delete;
@@ -63,8 +70,8 @@ class DoorKeeper {
   void tick(TimePoint now);
   /// When tick() has something to do at the latest.
   [[nodiscard]] TimePoint next_tick(TimePoint now) const;
-  /// The process has ended.
-  void exited(TimePoint now, int status);
+  /// True if the process that has ended is one of this door's.
+  bool exited(TimePoint now, pid_t pid, int status);
   /// Takes the records of the door.
   void on_channel(TimePoint now);
 
@@ -90,8 +97,10 @@ class DoorKeeper {
   /// No connection begins any more, the door drains, and is ended after `limit`. Then it is gone.
   void drain(TimePoint now, milliseconds limit);
   [[nodiscard]] bool draining() const { return phase_ == Phase::draining; }
-  [[nodiscard]] bool gone() const { return phase_ == Phase::draining && pid_ < 0; }
+  [[nodiscard]] bool gone() const { return draining() && pid_ < 0 && predecessors_.empty(); }
+  /// All of its processes.
   void kill() const;
+  void await_end() const;
 
   /// Empty if it serves a complete table, else why not.
   [[nodiscard]] std::string not_ready() const;
@@ -105,6 +114,12 @@ class DoorKeeper {
 
   explicit DoorKeeper(DoorSettings settings) : settings_(std::move(settings)) {}
   bool listen(std::string& error);
+  std::expected<void, std::string> make_stats();
+  bool take_sockets(const StateDoor& state, std::string& error);
+  void ended(TimePoint now, int status);
+  void kill_process() const;
+  void hand_to_new_process(TimePoint now);
+  [[nodiscard]] bool serves() const;
   void start(TimePoint now);
   void condemn(TimePoint now, std::uint64_t generation);
   void reopen(TimePoint now);
@@ -119,6 +134,7 @@ class DoorKeeper {
   UniqueFd stats_fd_;
   telemetry::DoorStats* stats_ = nullptr;
   std::deque<Snapshot> snapshots_;  // The newest first.
+  Predecessors predecessors_;
   std::set<std::uint64_t> quarantined_;
   std::vector<std::uint64_t> condemned_;
 

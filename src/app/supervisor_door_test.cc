@@ -48,7 +48,7 @@ struct Keeper : testing::Test {
     keeper->kill();
     int status = 0;
     ::waitpid(keeper->pid(), &status, 0);
-    keeper->exited(now, status);
+    EXPECT_TRUE(keeper->exited(now, keeper->pid(), status));
     return status;
   }
   /// Starts the process and waits until it said so.
@@ -161,7 +161,7 @@ TEST_F(Keeper, DrainingItStopsListeningAndIsGoneWithItsProcess) {
   ASSERT_EQ(::waitpid(keeper->pid(), &status, 0), keeper->pid());
   EXPECT_TRUE(WIFEXITED(status) && WEXITSTATUS(status) == 0);
   EXPECT_EQ(ask(address), kRefused);
-  keeper->exited(now, status);
+  EXPECT_TRUE(keeper->exited(now, keeper->pid(), status));
   EXPECT_TRUE(keeper->gone());
   pass(10s);
   EXPECT_LT(keeper->pid(), 0) << "nothing is started any more";

@@ -22,6 +22,7 @@ class ProbeServer {
   /// A listening, non-blocking socket.
   explicit ProbeServer(UniqueFd listener) : listener_(std::move(listener)) {}
 
+  [[nodiscard]] int listener() const { return listener_.get(); }
   void add_to(std::vector<pollfd>& polled) const;
   /// After every poll(). `not_ready`: why /readyz fails; empty: it does not.
   void serve(TimePoint now, std::string_view not_ready);

@@ -53,6 +53,7 @@ bool is_known(Record record) {
     case Record::door_feed:
     case Record::fail_probes:
     case Record::drain:
+    case Record::retire:
     case Record::door_started:
     case Record::door_drained:
     case Record::feed_lost:

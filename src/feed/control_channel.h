@@ -32,6 +32,8 @@ enum class Record : std::uint32_t {
   door_feed = 20,    ///< fd: the door's end of a new feed; it replaces the one before.
   fail_probes = 21,  ///< Health probes fail from now on, requests are served as before.
   drain = 22,        ///< Drain now; end after `milliseconds` at the latest.
+  /// The same, and another process serves the listening sockets by now: accept nothing more.
+  retire = 23,
   // door -> supervisor
   door_started = 30,  ///< Sandboxed and accepting.
   door_drained = 31,  ///< Nothing in flight any more; it exits.

@@ -93,6 +93,10 @@ void Acceptor::room_again() {
 
 void Acceptor::drain() {
   take(std::numeric_limits<std::size_t>::max());
+  leave();
+}
+
+void Acceptor::leave() {
   handle_.detach();
   fd_ = -1;
 }

@@ -20,6 +20,8 @@ class Acceptor final : public rt::EventSink, public rt::Timer {
   /// Takes what the kernel has accepted already, then leaves the socket. (The supervisor refuses
   /// new handshakes before.)
   void drain();
+  /// Leaves the socket at once: another process takes what waits there.
+  void leave();
   /// A session ended: there may be room again.
   void room_again();
 

@@ -67,12 +67,16 @@ class ThreadedServer final : public Server {
   }
 
   void drain(std::function<void()> done) override {
-    auto left = std::make_shared<std::atomic<std::size_t>>(workers_.size());
-    const auto one_done = [left, done = std::move(done)] {
-      if (left->fetch_sub(1) == 1) done();
-    };
+    const auto one_done = after_all(std::move(done));
     for (auto& worker : workers_) {
       worker->reactor().post([&worker, one_done] { worker->drain(one_done); });
+    }
+  }
+
+  void retire(std::chrono::milliseconds grace, std::function<void()> done) override {
+    const auto one_done = after_all(std::move(done));
+    for (auto& worker : workers_) {
+      worker->reactor().post([&worker, grace, one_done] { worker->retire(grace, one_done); });
     }
   }
 
@@ -82,6 +86,14 @@ class ThreadedServer final : public Server {
     for (auto& worker : workers_) {
       worker->reactor().post([&worker] { worker->follow_overload(); });
     }
+  }
+
+  /// Calls `done` when every worker has called what it returns.
+  std::function<void()> after_all(std::function<void()> done) const {
+    auto left = std::make_shared<std::atomic<std::size_t>>(workers_.size());
+    return [left, done = std::move(done)] {
+      if (left->fetch_sub(1) == 1) done();
+    };
   }
 
   using Tables = std::map<std::string, std::shared_ptr<const route::Table>>;

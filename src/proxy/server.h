@@ -2,6 +2,7 @@
 // The data plane of one door: its workers, each a thread with a reactor, its own listening sockets
 // and pools. The door process (app/) makes one Server, hands it tables, and drains it.
 
+#include <chrono>
 #include <cstdint>
 #include <functional>
 #include <memory>
@@ -48,6 +49,10 @@ class Server {
   /// Drains the accept queues, stops accepting, announces `Connection: close`, closes idle
   /// connections; `done` is called on a worker's thread when nothing is in flight any more.
   virtual void drain(std::function<void()> done) = 0;
+  /// The same for a door whose listening sockets another process serves by now: nothing more is
+  /// accepted, and an idle client may ask once more within `grace`, so that it learns of the end
+  /// from an answer and not from a close that crosses its request.
+  virtual void retire(std::chrono::milliseconds grace, std::function<void()> done) = 0;
 };
 
 }  // namespace bd::proxy

@@ -377,6 +377,36 @@ TEST(Door, DrainFinishesWhatIsInFlightAndAnnouncesTheEnd) {
   EXPECT_TRUE(eventually([&] { return drained.load(); }));
 }
 
+// Another process accepts from the same sockets by now. An idle client may be about to ask: it
+// learns of the end from an answer, and only one that stays silent from a close.
+TEST(Door, RetiringAnswersIdleClientsOnceMoreAndLeavesTheQueueToOthers) {
+  ScriptedUpstream upstream([](const std::string&, bool&) { return ok("still here"); });
+  TestDoor door;
+  door.route("a.test", {upstream.port()});
+  Client kept(door.port());
+  kept.send(get("/"));
+  EXPECT_TRUE(kept.response().ends_with("still here"));
+  std::atomic<bool> drained{false};
+  door.server().retire(std::chrono::milliseconds(60000), [&] { drained = true; });
+  door.apply();  // The retirement has begun when the table is swapped.
+  kept.send(get("/"));
+  EXPECT_TRUE(contains(kept.response(), "Connection: close\r\n"));
+  EXPECT_TRUE(eventually([&] { return drained.load(); }));
+  Client queued(door.port());  // The kernel takes it; nobody here does.
+  queued.send(get("/"));
+  EXPECT_EQ(upstream.requests().size(), 2u);
+}
+
+TEST(Door, RetiringClosesSilentClientsAfterTheGrace) {
+  TestDoor door;
+  Client silent(door.port());
+  ASSERT_TRUE(eventually([&] { return door.stats().open_connections.load() == 1; }));
+  std::atomic<bool> drained{false};
+  door.server().retire(std::chrono::milliseconds(1), [&] { drained = true; });
+  EXPECT_EQ(silent.rest(), "");
+  EXPECT_TRUE(eventually([&] { return drained.load(); }));
+}
+
 TEST(Door, EndpointChangesKeepThePoolsOfTheOthers) {
   ScriptedUpstream one([](const std::string&, bool&) { return ok("one"); });
   ScriptedUpstream two([](const std::string&, bool&) { return ok("two"); });

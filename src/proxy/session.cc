@@ -141,8 +141,10 @@ rt::Task<Session::Idle> Session::wait_for_message(bool first) {
     }
     if (!worker.keeps_connections()) {
       // Who has just connected is about to ask, and gets an answer that announces the end.
-      if (!first) co_return Idle::closed;
-      deadline = std::min(deadline, worker.reactor().now() + 1s);
+      const rt::Instant now = worker.reactor().now();
+      const rt::Instant last = std::max(worker.idle_until(), first ? now + 1s : now);
+      if (last <= now) co_return Idle::closed;
+      deadline = std::min(deadline, last);
     }
     const Waiter::Woken woken = co_await waiter.wait(deadline);
     if (woken == Waiter::Woken::deadline) co_return Idle::closed;

@@ -202,6 +202,16 @@ void Worker::wake_sessions() {
 
 void Worker::drain(std::function<void()> done) {
   for (const auto& acceptor : acceptors_) acceptor->drain();
+  close_sessions(std::move(done));
+}
+
+void Worker::retire(rt::Duration grace, std::function<void()> done) {
+  for (const auto& acceptor : acceptors_) acceptor->leave();
+  idle_until_ = reactor_.now() + grace;
+  close_sessions(std::move(done));
+}
+
+void Worker::close_sessions(std::function<void()> done) {
   closing_ = true;
   state_.draining = true;
   drained_ = std::move(done);

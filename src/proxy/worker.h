@@ -48,6 +48,8 @@ class Worker final : private rt::Timer {
              const std::map<std::string, std::shared_ptr<const route::Table>>& tables);
   void fail_probes() noexcept { state_.draining = true; }
   void drain(std::function<void()> done);
+  /// As Server::retire(): clients that are idle have `grace` left to ask once more.
+  void retire(rt::Duration grace, std::function<void()> done);
   void stop();
   /// Does what the step of the last count of memory asks for, once per count.
   void follow_overload();
@@ -64,6 +66,8 @@ class Worker final : private rt::Timer {
   }
   [[nodiscard]] const Overload& overload() const noexcept { return overload_; }
   [[nodiscard]] Random& random() noexcept { return random_; }
+  /// While closing: until when an idle client may still ask.
+  [[nodiscard]] rt::Instant idle_until() const noexcept { return idle_until_; }
   [[nodiscard]] const std::shared_ptr<const decide::Listener>& listener(std::size_t index) const {
     return listeners_[index];
   }
@@ -89,6 +93,7 @@ class Worker final : private rt::Timer {
   void wake_sessions();
   void release_idle();
   void reset_largest();
+  void close_sessions(std::function<void()> done);
 
   rt::Reactor reactor_;
   telemetry::WorkerStats& stats_;
@@ -112,6 +117,7 @@ class Worker final : private rt::Timer {
   Random random_;  // Nothing secret comes from it.
   std::function<void()> drained_;
   bool closing_ = false;
+  rt::Instant idle_until_{};
 };
 
 }  // namespace bd::proxy

@@ -44,6 +44,7 @@ type Options struct {
 	Config        string   // text of the configuration file; empty: no file
 	StateDir      string   // where the last good snapshot is kept; empty: a folder of this test
 	Env           []string
+	Binary        string   // another file than Binary()
 	Args          []string // further arguments
 	AdminPort     int      // of the admin API, with probes and metrics on the next two; 0: 9900
 	NotReady      bool     // do not wait for /readyz
@@ -87,7 +88,7 @@ func Start(t testing.TB, options Options) *Blastdoor {
 	}
 	b := &Blastdoor{t: t, StateDir: options.StateDir, AdminPort: options.AdminPort, Process: &process.Process{
 		Name: "blastdoor", Log: filepath.Join(dir, "blastdoor.log"),
-		Argv: append([]string{Binary(t)}, arguments(t, dir, options)...),
+		Argv: append([]string{options.binary(t)}, arguments(t, dir, options)...),
 		Env:  append([]string{"BLASTDOOR_STATE_DIR=" + options.StateDir}, options.Env...),
 	}}
 	if b.AdminPort == 0 {
@@ -104,6 +105,14 @@ func Start(t testing.TB, options Options) *Blastdoor {
 		b.AwaitReady()
 	}
 	return b
+}
+
+func (options Options) binary(t testing.TB) string {
+	t.Helper()
+	if options.Binary != "" {
+		return options.Binary
+	}
+	return Binary(t)
 }
 
 func arguments(t testing.TB, dir string, options Options) []string {

@@ -56,11 +56,12 @@ std::shared_ptr<const Profile> Upstreams::profile(const model::Upstream& upstrea
   return slot;
 }
 
-/// Who joins others that serve already starts slowly: it has no
-/// connection yet, and its caches are cold.
+/// Who joins others that serve already starts slowly: it has no connection yet, and its caches are
+/// cold.
 void Upstreams::assign(Upstream& upstream, const std::vector<model::Endpoint>& list) {
   const rt::Instant now = reactor_.now();
   const bool joins = !upstream.slots_.empty();
+  auto before = upstream.slots_.cbegin();  // Both lists are in the order of addresses.
   std::vector<Upstream::Slot> next;
   for (const model::Endpoint& entry : list) {
     if (policy_.is_denied(entry.address)) {
@@ -72,9 +73,9 @@ void Upstreams::assign(Upstream& upstream, const std::vector<model::Endpoint>& l
     next.push_back({endpoint(entry.address, upstream.profile_), identity, entry.weight});
     Upstream::Slot& slot = next.back();
     if (joins && slot.endpoint->is_new()) slot.endpoint->health.start_slowly(now);
-    const auto before =
-        std::ranges::find(upstream.slots_, slot.endpoint, &Upstream::Slot::endpoint);
-    if (before != upstream.slots_.end()) slot.credit = before->credit;
+    while (before != upstream.slots_.end() && before->endpoint->address() < entry.address) ++before;
+    if (before != upstream.slots_.end() && before->endpoint == slot.endpoint)
+      slot.credit = before->credit;
     ++slot.endpoint->users;
   }
   release(upstream);

@@ -11,10 +11,12 @@ namespace {
 
 using model::BalancePolicy;
 
-constexpr Word<BalancePolicy> kPolicies[] = {{"least-requests", BalancePolicy::least_requests},
-                                             {"round-robin", BalancePolicy::round_robin},
-                                             {"random", BalancePolicy::random},
-                                             {"hash", BalancePolicy::hash}};
+constexpr Word<BalancePolicy> policy(BalancePolicy value) {
+  return {model::kBalancePolicies[static_cast<std::size_t>(value)], value};
+}
+constexpr Word<BalancePolicy> kPolicies[] = {
+    policy(BalancePolicy::least_requests), policy(BalancePolicy::round_robin),
+    policy(BalancePolicy::random), policy(BalancePolicy::hash)};
 constexpr std::uint32_t kCircuitMax = 1'000'000;  // More than a door can have open.
 constexpr std::chrono::hours kPatienceMax{24};    // A longer wait is a mistyped unit.
 
@@ -126,7 +128,7 @@ std::uint32_t read_weight(const kube::EndpointSlice& slice, Findings& findings) 
                   slice.meta.ref,
                   fmt::format("metadata.annotations[{}]", kWeight),
                   std::move(what),
-                  "Put it in quotes. Until then the weight is 1.",
+                  "Write a number in quotes. Until then the weight is 1.",
                   {}});
   };
   const auto bad = slice.meta.mistyped_annotations.find(kWeight);

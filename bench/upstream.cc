@@ -10,13 +10,10 @@
 // far. Divided by the size of one response it is the number of requests, at any moment and in parts
 // of a request too.
 
-#include <arpa/inet.h>
 #include <fcntl.h>
-#include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <sys/epoll.h>
 #include <sys/mman.h>
-#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/uio.h>
 #include <unistd.h>
@@ -35,6 +32,8 @@
 #include <string_view>
 #include <vector>
 
+#include "listen.h"
+
 namespace {
 
 constexpr std::size_t kBodyMax = 16 << 20;
@@ -42,11 +41,6 @@ constexpr std::size_t kDefaultBody = 128;
 constexpr std::string_view kSwitch =
     "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
     "Sec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\n\r\n";
-
-[[noreturn]] void die(const char* what) {
-  std::perror(what);
-  std::exit(1);
-}
 
 struct Connection {
   int fd = -1;
@@ -223,19 +217,6 @@ class Upstream {
   std::array<char, 65536> buffer_{};
 };
 
-int listen_on(const char* address, const char* port) {
-  const int fd = ::socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-  const int on = 1;
-  ::setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
-  sockaddr_in at{};
-  at.sin_family = AF_INET;
-  at.sin_port = htons(static_cast<std::uint16_t>(std::atoi(port)));
-  if (::inet_pton(AF_INET, address, &at.sin_addr) != 1) die("the address");
-  if (::bind(fd, reinterpret_cast<const sockaddr*>(&at), sizeof at) != 0) die("bind");
-  if (::listen(fd, 4096) != 0) die("listen");
-  return fd;
-}
-
 }  // namespace
 
 int main(int argc, char** argv) {
@@ -243,11 +224,7 @@ int main(int argc, char** argv) {
     std::fputs("usage: upstream ADDRESS PORT COUNTER\n", stderr);
     return 2;
   }
-  rlimit files{};
-  if (::getrlimit(RLIMIT_NOFILE, &files) == 0) {
-    files.rlim_cur = files.rlim_max;
-    ::setrlimit(RLIMIT_NOFILE, &files);
-  }
+  allow_files();
   const int file = ::open(argv[3], O_RDWR | O_CREAT | O_CLOEXEC, 0644);
   if (file < 0 || ::ftruncate(file, sizeof(std::uint64_t)) != 0) die(argv[3]);
   void* memory =

@@ -5,9 +5,7 @@
 //
 // COUNTER is a file of eight bytes: how many calls were answered.
 
-#include <arpa/inet.h>
 #include <fcntl.h>
-#include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <nghttp2/nghttp2.h>
 #include <sys/epoll.h>
@@ -25,6 +23,8 @@
 #include <string>
 #include <string_view>
 
+#include "listen.h"
+
 namespace {
 
 constexpr std::size_t kMessage = 128;  // After five bytes that say how long it is.
@@ -33,11 +33,6 @@ constexpr std::int32_t kWindow = 1 << 24;
 constexpr std::size_t kOutMax = 1 << 18;  // Bytes of one send.
 
 std::atomic<std::uint64_t>* answered = nullptr;
-
-[[noreturn]] void die(const char* what) {
-  std::perror(what);
-  std::exit(1);
-}
 
 nghttp2_nv pair(std::string_view name, std::string_view value) {
   const auto bytes = [](std::string_view text) {
@@ -131,19 +126,6 @@ class Connection {
   nghttp2_session* session_ = nullptr;
   std::string out_;
 };
-
-int listen_on(const char* address, const char* port) {
-  const int fd = ::socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-  const int on = 1;
-  ::setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
-  sockaddr_in at{};
-  at.sin_family = AF_INET;
-  at.sin_port = htons(static_cast<std::uint16_t>(std::atoi(port)));
-  if (::inet_pton(AF_INET, address, &at.sin_addr) != 1) die("the address");
-  if (::bind(fd, reinterpret_cast<const sockaddr*>(&at), sizeof at) != 0) die("bind");
-  if (::listen(fd, 4096) != 0) die("listen");
-  return fd;
-}
 
 void accept_all(int listener, int epoll) {
   while (true) {

@@ -1,8 +1,10 @@
-// Stands in for libFuzzer in a normal build: one test per file of the corpus. Each target aborts
-// when an invariant breaks, and the test's name, printed before it runs, is the file's.
+// Stands in for libFuzzer in a normal build: one test per file of the corpus, and one for all that
+// fuzzing found. Each target aborts when an invariant breaks; the name of the file was printed
+// before.
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <cstdio>
 #include <filesystem>
 #include <fstream>
 #include <iterator>
@@ -13,9 +15,10 @@ extern "C" int LLVMFuzzerTestOneInput(const unsigned char* data, std::size_t siz
 
 namespace {
 
-std::vector<std::filesystem::path> corpus() {
+std::vector<std::filesystem::path> files_of(const std::filesystem::path& folder) {
   std::vector<std::filesystem::path> files;
-  for (const auto& entry : std::filesystem::recursive_directory_iterator(BD_CORPUS)) {
+  if (!std::filesystem::exists(folder)) return files;
+  for (const auto& entry : std::filesystem::recursive_directory_iterator(folder)) {
     if (entry.is_regular_file()) files.push_back(entry.path());
   }
   std::sort(files.begin(), files.end());
@@ -29,16 +32,25 @@ std::string test_name(const testing::TestParamInfo<std::filesystem::path>& info)
   return name;
 }
 
+int run(const std::filesystem::path& path) {
+  std::ifstream file(path, std::ios::binary);
+  const std::string bytes(std::istreambuf_iterator<char>(file), {});
+  return LLVMFuzzerTestOneInput(reinterpret_cast<const unsigned char*>(bytes.data()), bytes.size());
+}
+
 class Corpus : public testing::TestWithParam<std::filesystem::path> {};
 
 TEST_P(Corpus, HoldsTheInvariants) {
-  std::ifstream file(GetParam(), std::ios::binary);
-  const std::string bytes(std::istreambuf_iterator<char>(file), {});
-  EXPECT_EQ(
-      LLVMFuzzerTestOneInput(reinterpret_cast<const unsigned char*>(bytes.data()), bytes.size()),
-      0);
+  EXPECT_EQ(run(GetParam()), 0);
 }
 
-INSTANTIATE_TEST_SUITE_P(Seeds, Corpus, testing::ValuesIn(corpus()), test_name);
+TEST(Found, HoldsTheInvariants) {
+  for (const std::filesystem::path& path : files_of(BD_FOUND)) {
+    std::fprintf(stderr, "%s\n", path.filename().c_str());
+    EXPECT_EQ(run(path), 0) << path;
+  }
+}
+
+INSTANTIATE_TEST_SUITE_P(Seeds, Corpus, testing::ValuesIn(files_of(BD_CORPUS)), test_name);
 
 }  // namespace

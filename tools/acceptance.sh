@@ -1,42 +1,62 @@
 #!/bin/bash
-# `make acceptance`: the long runs, for hours, on a machine that has nothing else to do. The report goes to
-# docs/results/acceptance.txt with the commit that it is about; commit it.
+# `make acceptance`: the long runs, for hours, on a machine that has nothing else to do. `tools/acceptance.sh STEP…` runs
+# some of them: units, end-to-end, fuzzing, benchmarks. Each leaves its report in docs/results/STEP.txt, with the
+# commit that it is about; commit it.
 set -uo pipefail
 cd "$(dirname "$0")/.." || exit
-report=docs/results/acceptance.txt
-logs=build/log/acceptance
-mkdir -p "$logs" "$(dirname "$report")"
+logs=$PWD/build/log/acceptance
+mkdir -p "$logs" docs/results
 
-if [ -n "$(git status --porcelain)" ]; then
+if [ -n "$(git status --porcelain -- ':!docs/results' ':!fuzz/found')" ]; then
 	echo "acceptance: the tree differs from its commit: commit first, so that the report can name what was tested" >&2
 	exit 1
 fi
 
-{
-	echo "commit:  $(git rev-parse HEAD)"
-	echo "date:    $(date -u +%Y-%m-%dT%H:%MZ)"
-	echo "machine: $(nproc) x $(awk -F ': ' '/^model name/ { print $2; exit }' /proc/cpuinfo), Linux $(uname -r)"
-} >build/acceptance.txt
+units() { RC_PARAMS=max_success=20000 tools/unit_tests.sh dev --timeout 7200; }
 
-failed=0
-step() {
-	local name=$1 log started=$SECONDS verdict=passed
-	log=$logs/${name// /-}.log
-	shift
-	echo "acceptance: $name" >&2
-	"$@" 2>&1 | tee "$log" || { verdict=FAILED; failed=1; }
-	{
-		printf '\n== %s: %s in %s s\n' "$name" "$verdict" "$((SECONDS - started))"
-		grep -E '^(ok|FAIL|--- FAIL|fuzz: )|tests passed|^ *[a-z0-9_]+_test.go:[0-9]+: ' "$log" || tail -n 3 "$log"
-	} >>build/acceptance.txt
+end-to-end() {
+	local autobahn
+	autobahn=$(tools/peers/autobahn.sh) || return 1
+	BLASTDOOR_PROPERTY_REQUESTS=1000000 BLASTDOOR_VECTORS_EXHAUSTIVE=1 BLASTDOOR_FLOOD=60s \
+		BLASTDOOR_STREAM_BYTES=1073741824 BLASTDOOR_AUTOBAHN=$autobahn BLASTDOOR_KILLS=100 BLASTDOOR_DRAIN=15s \
+		BLASTDOOR_OVERLOAD=60s BLASTDOOR_HANDOVERS=100 test/run.sh -timeout 6h
 }
 
-step "unit and property tests" env RC_PARAMS=max_success=20000 tools/unit_tests.sh dev --timeout 7200
-step "end-to-end" env BLASTDOOR_PROPERTY_REQUESTS=1000000 BLASTDOOR_VECTORS_EXHAUSTIVE=1 \
-	BLASTDOOR_FLOOD=60s BLASTDOOR_STREAM_BYTES=1073741824 BLASTDOOR_AUTOBAHN="$(tools/peers/autobahn.sh)" test/run.sh -timeout 6h
-step "fuzzing" env FUZZ_SECONDS=1800 tools/fuzz.sh
-step "benchmarks" bench/run.py --all --rounds 8
+# To 20 minutes of processor time for each target, counting all runs.
+fuzzing() {
+	local target least=1200 short
+	tools/fuzz.sh --keep || return 1
+	for target in $(basename -a -s .cc fuzz/*.cc | grep -vx replay); do
+		short=$((least - $(cat "build/fuzz/found/$target.seconds" 2>/dev/null || echo 0)))
+		[ "$short" -le 0 ] || FUZZ_SECONDS=$short tools/fuzz.sh "$target" || return 1
+	done
+	tools/fuzz.sh --keep
+}
 
-mv build/acceptance.txt "$report"
-cat "$report"
+benchmarks() { bench/run.py --all --rounds 8 --write; }
+
+report() {
+	local name=$1 log=$logs/$1.log started=$SECONDS verdict=passed
+	echo "acceptance: $name" >&2
+	"$name" 2>&1 | tee "$log" || verdict=FAILED
+	{
+		echo "$name: $verdict in $((SECONDS - started)) s"
+		echo "commit:  $(git rev-parse HEAD)"
+		echo "date:    $(date -u +%Y-%m-%dT%H:%MZ)"
+		echo "machine: $(nproc) x $(awk -F ': ' '/^model name/ { print $2; exit }' /proc/cpuinfo), Linux $(uname -r)"
+		echo
+		grep -E '^(ok|FAIL|fuzz: )|--- (PASS|FAIL|SKIP): |tests passed|^ *[a-z0-9_]+_test.go:[0-9]+: ' "$log" || tail -n 30 "$log"
+	} >"docs/results/$name.txt"
+	cat "docs/results/$name.txt"
+	[ "$verdict" = passed ]
+}
+
+failed=0
+[ $# -gt 0 ] || set -- units end-to-end fuzzing benchmarks
+for step; do
+	case $step in
+	units | end-to-end | fuzzing | benchmarks) report "$step" || failed=1 ;;
+	*) echo "acceptance: no step '$step'; there are units, end-to-end, fuzzing, benchmarks" >&2; exit 2 ;;
+	esac
+done
 exit "$failed"

@@ -2,7 +2,8 @@
 
 from html import escape
 
-COLOURS = {'blastdoor': '#c0392b', 'nginx': '#2e8b57', 'haproxy': '#3b6ea5', 'haproxy-splice': '#8fb0d3'}
+COLOURS = {'blastdoor': '#c0392b', 'nginx': '#2e8b57', 'haproxy': '#3b6ea5', 'haproxy-splice': '#8fb0d3',
+           'relay': '#999999'}
 LEFT, WIDTH, BAR, GAP, TOP = 300, 420, 15, 12, 64
 
 

@@ -224,4 +224,23 @@ class HaproxySplice(Haproxy):
     splice = '  option splice-response\n  option splice-request'
 
 
-ALL = (Blastdoor, Nginx, Haproxy, HaproxySplice)
+class Relay(Proxy):
+    """The floor: moves bytes between two sockets and knows nothing of HTTP. No proxy over kernel sockets costs less."""
+
+    name = 'relay'
+    port = 10040
+    only = ('get-128', 'get-10k', 'post-10k', 'websocket')
+    binary = ''  # Set when it was built.
+
+    def command(self):
+        return [self.binary, '127.0.0.1', str(self.port), '127.0.0.1', str(UPSTREAM_PORT)]
+
+    def configure(self, routes):
+        pass
+
+    @classmethod
+    def version(cls):
+        return 'relay'
+
+
+ALL = (Blastdoor, Nginx, Haproxy, HaproxySplice, Relay)

@@ -39,21 +39,22 @@ def prepare(options, tools):
     options.cores = [int(core) for core in options.cores.split(',')]
     proxies.Blastdoor.binary = options.binary
     options.programs = build_programs()  # Before the network is ours alone: Go may have to be fetched.
+    proxies.Relay.binary = options.programs['relay']
     machine.enter_own_network()
 
 
 def build_programs():
-    """{name: path} of the upstreams and of the load that is our own."""
+    """{name: path} of the upstreams, of the relay, and of the load that is our own."""
     directory = os.path.join(REPOSITORY, 'build', 'bench')
     os.makedirs(directory, exist_ok=True)
     compiler = shutil.which('clang++-19') or shutil.which('c++')
     if compiler is None:
-        sys.exit('bench: no C++ compiler for the upstreams')
+        sys.exit('bench: no C++ compiler for the upstreams and the relay')
     made = {}
-    for name, libraries in (('upstream', []), ('upstream_h2', ['-lnghttp2'])):
+    for name, libraries in (('upstream', []), ('upstream_h2', ['-lnghttp2']), ('relay', [])):
         source = os.path.join(BENCH, name + '.cc')
         made[name] = os.path.join(directory, name)
-        if not is_newer(made[name], source):
+        if not (is_newer(made[name], source) and is_newer(made[name], os.path.join(BENCH, 'listen.h'))):
             subprocess.run([compiler, '-O2', '-std=c++20', source, '-o', made[name], *libraries], check=True)
     source = os.path.join(BENCH, 'load')
     made['load'] = os.path.join(directory, 'load')

@@ -11,6 +11,7 @@ import (
 	"os"
 	"sync"
 	"sync/atomic"
+	"syscall"
 	"testing"
 	"time"
 
@@ -199,7 +200,14 @@ func (b *bystander) mustBeClean(t *testing.T, what string) {
 	}
 }
 
-const floodGrowthMax = 16 * mebibyte
+const (
+	floodGrowthMax = 16 * mebibyte
+	swarm          = 100 // attackers at once
+	// swarmPunished is longer than punished: a hundred attackers share the processors that their floods need.
+	swarmPunished = 5 * punished
+	// cpuMost is what the door may use of the processors for each second that its attackers use.
+	cpuMost = 1.5
+)
 
 // Each flood ends with the attacker's connection, within a second; the others on the door notice
 // nothing, and the door does not grow.
@@ -214,6 +222,7 @@ func TestHTTP2Floods(t *testing.T) {
 			t.Run(speech.String()+"/"+a.name, func(t *testing.T) {
 				w.t = t
 				w.flood(a, speech, host, each/2)
+				w.swarmFlood(a, speech, host, each/2)
 			})
 		}
 	}
@@ -242,4 +251,52 @@ func (w *world) flood(a attack, speech peers.Speech, host string, duration time.
 		t.Errorf("the door grew by %s", mib(bytes))
 	}
 	t.Logf("%d times, closed after at most %v", strikes, longest.Round(time.Millisecond))
+}
+
+// swarmFlood attacks from many connections, with nobody else on the door: what it uses is for the attackers.
+func (w *world) swarmFlood(a attack, speech peers.Speech, host string, duration time.Duration) {
+	t := w.t
+	pid := w.Door(exposure)
+	grown := growth(t, pid)
+	doorBefore, ownBefore := cpuTime(t, pid), ownCPU(t)
+	var longest, strikes atomic.Int64
+	var attackers sync.WaitGroup
+	for start := time.Now(); strikes.Load() == 0 || time.Since(start) < duration; {
+		for range swarm {
+			attackers.Go(func() {
+				took, err := a.strike(speech, host, poll.Slow(swarmPunished))
+				if err != nil && !t.Failed() {
+					t.Errorf("one of %d attackers: %v", swarm, err)
+				}
+				for most := longest.Load(); int64(took) > most && !longest.CompareAndSwap(most, int64(took)); {
+					most = longest.Load()
+				}
+				strikes.Add(1)
+			})
+		}
+		attackers.Wait()
+		if t.Failed() {
+			break
+		}
+	}
+	door, own := cpuTime(t, pid)-doorBefore, ownCPU(t)-ownBefore
+	// The kernel tells the door's time in steps of 10 ms.
+	if float64(door-20*time.Millisecond) > cpuMost*float64(own) {
+		t.Errorf("the door used %v of the processors, its attackers %v", door, own)
+	}
+	if bytes := grown(); bytes > floodGrowthMax {
+		t.Errorf("the door grew by %s over %d attackers", mib(bytes), swarm)
+	}
+	t.Logf("%d at once: %d times, closed after at most %v; processors: the door %v, the attackers %v; it grew by %s", swarm,
+		strikes.Load(), time.Duration(longest.Load()).Round(time.Millisecond), door, own.Round(time.Millisecond), mib(grown()))
+}
+
+// ownCPU is what this process has used of the processors.
+func ownCPU(t *testing.T) time.Duration {
+	t.Helper()
+	var used syscall.Rusage
+	if err := syscall.Getrusage(syscall.RUSAGE_SELF, &used); err != nil {
+		t.Fatal(err)
+	}
+	return time.Duration(used.Utime.Nano() + used.Stime.Nano())
 }

@@ -92,7 +92,17 @@ bool is_dropped_from_response(FieldName name) {
 }
 
 void append_field(std::string& out, std::string_view name, std::string_view value) {
-  out.append(name).append(": ").append(value).append("\r\n");
+  const std::size_t at = out.size();
+  const std::size_t size = at + name.size() + value.size() + 4;
+  out.resize_and_overwrite(size, [&](char* to, std::size_t) {
+    to = std::copy(name.begin(), name.end(), to + at);
+    *to++ = ':';
+    *to++ = ' ';
+    to = std::copy(value.begin(), value.end(), to);
+    *to++ = '\r';
+    *to++ = '\n';
+    return size;
+  });
 }
 
 void append_number(std::string& out, std::uint64_t number) {

@@ -74,12 +74,11 @@ bool looks_like(std::string_view name, std::string_view words) noexcept {
   return at == words.size();
 }
 
+/// Of a name that is nobody's: one that is a framing field's but for its separators.
 bool is_framing_look_alike(std::string_view name) noexcept {
   constexpr std::string_view length = "content-length";
   constexpr std::string_view coding = "transfer-encoding";
-  if (name.size() < length.size()) return false;
-  return (looks_like(name, length) && !ascii::equal_fold(name, length)) ||
-         (looks_like(name, coding) && !ascii::equal_fold(name, coding));
+  return name.size() >= length.size() && (looks_like(name, length) || looks_like(name, coding));
 }
 
 /// 1 to 19 digits, at most 2^63 - 1, so that it is the same number in every signed and unsigned
@@ -178,23 +177,38 @@ SectionReader::Event SectionReader::next(std::string_view bytes, const HeadLimit
 }
 
 Survey survey(const http::Fields& fields) noexcept {
+  using http::FieldName;
+  constexpr const char* look_alike = "look-alike of a framing field";
   Survey out;
   for (const http::Field& field : fields) {
-    if (is_framing_look_alike(field.name)) out.fault = "look-alike of a framing field";
-    if (field.id == http::FieldName::host) {
-      only_one(out.host, field, out, "several Host fields");
-    } else if (field.id == http::FieldName::connection) {
-      read_connection(field.value, out);
-    } else if (field.id == http::FieldName::expect) {
-      const bool known = ascii::equal_fold(field.value, "100-continue");
-      out.expect_other = out.expect_other || out.expect_continue || !known;
-      out.expect_continue = true;
-    } else if (field.id == http::FieldName::transfer_encoding) {
-      only_one(out.transfer_encoding, field, out, "several Transfer-Encoding fields");
-    } else if (field.id == http::FieldName::content_length) {
-      if (out.has_content_length) out.fault = "several Content-Length fields";
-      out.has_content_length = true;
-      if (!parse_length(field.value, out.content_length)) out.fault = "bad Content-Length";
+    switch (field.id) {
+      case FieldName::other:
+        if (is_framing_look_alike(field.name)) out.fault = look_alike;
+        break;
+      case FieldName::host:
+        only_one(out.host, field, out, "several Host fields");
+        break;
+      case FieldName::connection:
+        read_connection(field.value, out);
+        break;
+      case FieldName::expect: {
+        const bool known = ascii::equal_fold(field.value, "100-continue");
+        out.expect_other = out.expect_other || out.expect_continue || !known;
+        out.expect_continue = true;
+        break;
+      }
+      case FieldName::transfer_encoding:
+        only_one(out.transfer_encoding, field, out, "several Transfer-Encoding fields");
+        if (http::is_look_alike(field)) out.fault = look_alike;
+        break;
+      case FieldName::content_length:
+        if (out.has_content_length) out.fault = "several Content-Length fields";
+        out.has_content_length = true;
+        if (!parse_length(field.value, out.content_length)) out.fault = "bad Content-Length";
+        if (http::is_look_alike(field)) out.fault = look_alike;
+        break;
+      default:
+        break;
     }
   }
   if (out.transfer_encoding != nullptr && out.has_content_length) {

@@ -1,7 +1,7 @@
 #!/bin/bash
 # `make acceptance`: the long runs, for hours, on a machine that has nothing else to do. `tools/acceptance.sh STEP…` runs
-# some of them: units, end-to-end, fuzzing, benchmarks. Each leaves its report in docs/results/STEP.txt, with the
-# commit that it is about; commit it.
+# some of them, in the order that `steps` has. Each leaves its report in docs/results/STEP.txt, with the commit that it
+# is about; commit it.
 set -uo pipefail
 cd "$(dirname "$0")/.." || exit
 logs=$PWD/build/log/acceptance
@@ -14,12 +14,26 @@ fi
 
 units() { RC_PARAMS=max_success=20000 tools/unit_tests.sh dev --timeout 7200; }
 
-end-to-end() {
+# One step for each kind of end-to-end test.
+property() { BLASTDOOR_PROPERTY_REQUESTS=1000000 test/run.sh -timeout 3h -run 'TestNoRequestPassesTheWrongDoor|TestWithdrawn|TestChurn'; }
+
+vectors() { BLASTDOOR_VECTORS_EXHAUSTIVE=1 test/run.sh -timeout 3h -run 'TestRequests|TestResponses|TestOrigins'; }
+
+protocols() {
 	local autobahn
 	autobahn=$(tools/peers/autobahn.sh) || return 1
-	BLASTDOOR_PROPERTY_REQUESTS=1000000 BLASTDOOR_VECTORS_EXHAUSTIVE=1 BLASTDOOR_FLOOD=60s \
-		BLASTDOOR_STREAM_BYTES=1073741824 BLASTDOOR_AUTOBAHN=$autobahn BLASTDOOR_KILLS=100 BLASTDOOR_DRAIN=15s \
-		BLASTDOOR_OVERLOAD=60s BLASTDOOR_HANDOVERS=100 test/run.sh -timeout 6h
+	BLASTDOOR_STREAM_BYTES=1073741824 BLASTDOOR_AUTOBAHN=$autobahn test/run.sh -timeout 3h \
+		-run 'TestMatrix|TestAutobahn|TestGRPC|TestH2|TestWebSocket|TestTestssl|TestUpstreamIsVerified|TestProxyProtocol'
+}
+
+floods() {
+	BLASTDOOR_FLOOD=60s test/run.sh -timeout 3h \
+		-run 'TestHTTP2Floods|TestSlowClients|TestHPACKBomb|TestStalled|TestDescriptorsUsedUp|TestConnectionsMax'
+}
+
+load() {
+	BLASTDOOR_KILLS=100 BLASTDOOR_DRAIN=15s BLASTDOOR_OVERLOAD=60s BLASTDOOR_HANDOVERS=100 test/run.sh -timeout 3h \
+		-run 'TestUpstream|TestBalancer|TestOverload|TestUpgrade|TestHandover|TestIdle'
 }
 
 # To 20 minutes of processor time for each target, counting all runs.
@@ -45,18 +59,22 @@ report() {
 		echo "date:    $(date -u +%Y-%m-%dT%H:%MZ)"
 		echo "machine: $(nproc) x $(awk -F ': ' '/^model name/ { print $2; exit }' /proc/cpuinfo), Linux $(uname -r)"
 		echo
-		grep -E '^(ok|FAIL|fuzz: )|--- (PASS|FAIL|SKIP): |tests passed|^ *[a-z0-9_]+_test.go:[0-9]+: ' "$log" || tail -n 30 "$log"
+		grep -E '^(ok|FAIL|fuzz: |--- )|--- FAIL: |tests passed|^ *[a-z0-9_]+_test.go:[0-9]+: ' "$log" | grep -v 'no tests to run' || tail -n 30 "$log"
 	} >"docs/results/$name.txt"
 	cat "docs/results/$name.txt"
 	[ "$verdict" = passed ]
 }
 
+steps=(units property vectors protocols floods load fuzzing benchmarks)
 failed=0
-[ $# -gt 0 ] || set -- units end-to-end fuzzing benchmarks
+[ $# -gt 0 ] || set -- "${steps[@]}"
 for step; do
-	case $step in
-	units | end-to-end | fuzzing | benchmarks) report "$step" || failed=1 ;;
-	*) echo "acceptance: no step '$step'; there are units, end-to-end, fuzzing, benchmarks" >&2; exit 2 ;;
+	case " ${steps[*]} " in
+	*" $step "*) report "$step" || failed=1 ;;
+	*)
+		echo "acceptance: no step '$step'; there are ${steps[*]}" >&2
+		exit 2
+		;;
 	esac
 done
 exit "$failed"

@@ -2,6 +2,7 @@
 # `make acceptance`: the long runs, for hours, on a machine that has nothing else to do. `tools/acceptance.sh STEP…` runs
 # some of them, in the order that `steps` has. Each leaves its report in docs/results/STEP.txt, with the commit that it
 # is about; commit it.
+# shellcheck disable=SC2317 # The steps are called by their names.
 set -uo pipefail
 cd "$(dirname "$0")/.." || exit
 logs=$PWD/build/log/acceptance

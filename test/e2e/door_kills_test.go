@@ -1,0 +1,163 @@
+package e2e
+
+import (
+	"fmt"
+	"os"
+	"strconv"
+	"syscall"
+	"testing"
+	"time"
+
+	"blastdoor.io/test/blastdoor"
+	"blastdoor.io/test/expect"
+	"blastdoor.io/test/load"
+	"blastdoor.io/test/poll"
+)
+
+const (
+	// doorKillsVariable sets how often a door is killed: 100 is the bar, at fullRate; 5 is quick, at calmRate.
+	doorKillsVariable = "BLASTDOOR_DOOR_KILLS"
+	fullRate          = 5000.0 // new connections a second
+	calmRate          = 1000.0
+	// After so much life a death counts as the first, and is not waited for.
+	forgiven = 10 * time.Second
+	// Five deaths within a minute put a table aside; that is another test.
+	deathsPerMinute = 4
+)
+
+// deaths are those of one door.
+type deaths struct {
+	at   []time.Time
+	back time.Time // from the last
+}
+
+// mayDie is a condition: one more death is neither waited for longer than 0.1 s nor too many for
+// the table.
+func (d *deaths) mayDie() error {
+	if len(d.at) >= 2 && time.Since(d.back) < forgiven {
+		return fmt.Errorf("it lives since %v", time.Since(d.back))
+	}
+	if n := len(d.at); n >= deathsPerMinute && time.Since(d.at[n-deathsPerMinute]) < time.Minute {
+		return fmt.Errorf("its fourth death from the end was %v ago", time.Since(d.at[n-deathsPerMinute]))
+	}
+	return nil
+}
+
+// A door that is killed while clients pour in refuses none of them: those that it had not accepted
+// yet wait for the next process. Lost are requests that it had in hand, and no others. The doors
+// beside it lose nothing.
+func TestDoorKilledAmongArrivals(t *testing.T) {
+	kills, rate := killsAndRate(t)
+	f, hostOf := fourDoors(t)
+	b := f.start(blastdoor.Options{})
+	ports := []int{blastdoor.InternalHTTP, blastdoor.InternalHTTPS, blastdoor.ExternalHTTP, blastdoor.ExternalHTTPS}
+	history := map[int]*deaths{}
+	for _, port := range ports {
+		exposure := blastdoor.Exposures[port]
+		kept(t, b, exposure, hostOf[exposure])
+		history[port] = &deaths{}
+	}
+	var total killing
+	for n := range kills {
+		port := ports[n%len(ports)]
+		poll.Eventually(t, 2*time.Minute, "it may die", history[port].mayDie)
+		one := killAmongArrivals(t, b, port, hostOf, rate)
+		history[port].at = append(history[port].at, one.at)
+		history[port].back = one.back
+		total.add(one)
+	}
+	t.Logf("%d kills: %d clients came, %d lost of %d in hand, at most %d of a kill; %.0f came a second, at least %.0f; "+
+		"the slowest answered again after %v", kills, total.came, total.lost, total.inHand, total.mostLost,
+		total.perSecond/float64(kills), total.leastPerSecond, total.slowest.Round(time.Millisecond))
+}
+
+func killsAndRate(t *testing.T) (kills int, rate float64) {
+	t.Helper()
+	text := os.Getenv(doorKillsVariable)
+	if text == "" {
+		return 5, calmRate
+	}
+	kills, err := strconv.Atoi(text)
+	if err != nil || kills < 1 {
+		t.Fatalf("%s is %q, not a number of kills", doorKillsVariable, text)
+	}
+	return kills, fullRate
+}
+
+// killing is what became of the clients of one kill, or of many.
+type killing struct {
+	at, back                     time.Time
+	came, lost, inHand, mostLost int64
+	perSecond, leastPerSecond    float64
+	slowest                      time.Duration
+}
+
+func (k *killing) add(one killing) {
+	k.came += one.came
+	k.lost += one.lost
+	k.inHand += one.inHand
+	k.mostLost = max(k.mostLost, one.lost)
+	k.perSecond += one.perSecond
+	k.slowest = max(k.slowest, one.back.Sub(one.at))
+	if k.leastPerSecond == 0 || one.perSecond < k.leastPerSecond {
+		k.leastPerSecond = one.perSecond
+	}
+}
+
+func killAmongArrivals(t *testing.T, b *blastdoor.Blastdoor, port int, hostOf map[string]string, rate float64) killing {
+	t.Helper()
+	exposure := blastdoor.Exposures[port]
+	others := map[string]*load.Load{}
+	for other, name := range blastdoor.Exposures {
+		if other != port {
+			others[name] = load.Start(t, load.Options{Port: other, Every: 10 * time.Millisecond, Next: load.Host(hostOf[name])})
+		}
+	}
+	door := b.Door(exposure)
+	arrivals := load.StartArrivals(t, port, hostOf[exposure], rate)
+	left(t, arrivals, rate)
+
+	// In hand are those who have come and not left. Until the process has really gone, more may come to it.
+	ended, killed := arrivals.Ended(), time.Now()
+	if err := syscall.Kill(door, syscall.SIGKILL); err != nil {
+		t.Fatal(err)
+	}
+	poll.Eventually(t, expect.Soon, "the process has gone", func() error {
+		if err := syscall.Kill(door, 0); err == nil {
+			return fmt.Errorf("%d is there", door)
+		}
+		return nil
+	})
+	gone, inHand := time.Now(), arrivals.Started()-ended
+	poll.Eventually(t, expect.Soon, "the door is back", blastdoor.Expect(port, hostOf[exposure], "/", 200, "local-a"))
+	back := time.Now()
+	left(t, arrivals, rate)
+
+	came := arrivals.Started()
+	lost, perSecond := arrivals.Stop()
+	for _, loss := range lost {
+		if loss.Refused() || loss.Began.After(gone) || loss.Ended.Before(killed) {
+			t.Errorf("%s: lost a client that the dead process had not in hand: it came %v and left %v after the kill, the process was gone %v after it: %v",
+				exposure, loss.Began.Sub(killed), loss.Ended.Sub(killed), gone.Sub(killed), loss.Err)
+		}
+	}
+	if int64(len(lost)) > inHand {
+		t.Errorf("%s: lost %d clients, with %d in hand", exposure, len(lost), inHand)
+	}
+	for name, one := range others {
+		one.MustBeClean(name + " while " + exposure + " dies")
+	}
+	return killing{at: killed, back: back, came: came, lost: int64(len(lost)), inHand: inHand, perSecond: perSecond}
+}
+
+// left waits until as many clients more have left as come in 0.3 s.
+func left(t *testing.T, arrivals *load.Arrivals, rate float64) {
+	t.Helper()
+	goal := arrivals.Ended() + int64(rate*0.3)
+	poll.Eventually(t, expect.Soon, "clients leave", func() error {
+		if ended := arrivals.Ended(); ended < goal {
+			return fmt.Errorf("%d of %d", ended, goal)
+		}
+		return nil
+	})
+}

@@ -34,7 +34,7 @@ step() {
 step "unit and property tests" env RC_PARAMS=max_success=20000 tools/unit_tests.sh dev --timeout 7200
 step "end-to-end" env BLASTDOOR_PROPERTY_REQUESTS=1000000 BLASTDOOR_VECTORS_EXHAUSTIVE=1 \
 	BLASTDOOR_HANDOVERS=100 BLASTDOOR_KILLS=300 BLASTDOOR_DRAIN=5s BLASTDOOR_DOOR_KILLS=100 BLASTDOOR_EDITS=2000 BLASTDOOR_OVERLOAD=60s \
-	BLASTDOOR_FLOOD=60s BLASTDOOR_STREAM_BYTES=1073741824 BLASTDOOR_AUTOBAHN="$(tools/peers/autobahn.sh)" test/run.sh -timeout 6h
+	BLASTDOOR_ISOLATION=20s BLASTDOOR_FLOOD=60s BLASTDOOR_STREAM_BYTES=1073741824 BLASTDOOR_AUTOBAHN="$(tools/peers/autobahn.sh)" test/run.sh -timeout 6h
 step "fuzzing" env FUZZ_SECONDS=1800 tools/fuzz.sh
 step "benchmarks" bench/run.py --all --rounds 8
 

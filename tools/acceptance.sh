@@ -33,8 +33,9 @@ floods() {
 }
 
 load() {
-	BLASTDOOR_KILLS=100 BLASTDOOR_DRAIN=15s BLASTDOOR_OVERLOAD=60s BLASTDOOR_HANDOVERS=100 test/run.sh -timeout 3h \
-		-run 'TestUpstream|TestBalancer|TestOverload|TestUpgrade|TestHandover|TestIdle'
+	BLASTDOOR_HANDOVERS=100 BLASTDOOR_KILLS=300 BLASTDOOR_DRAIN=5s BLASTDOOR_DOOR_KILLS=100 BLASTDOOR_ARRIVALS=5000 \
+		BLASTDOOR_EDITS=2000 BLASTDOOR_OVERLOAD=60s BLASTDOOR_ISOLATION=20s test/run.sh -timeout 3h \
+		-run 'TestUpstream|TestBalancer|TestOverload|TestUpgrade|TestHandover|TestIdle|TestDoorKilled|TestFlooded|TestChurnUnder'
 }
 
 # To 20 minutes of processor time for each target, counting all runs.

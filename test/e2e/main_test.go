@@ -11,11 +11,14 @@ import (
 
 	"blastdoor.io/test/blastdoor"
 	"blastdoor.io/test/echo"
+	"blastdoor.io/test/load"
 	"blastdoor.io/test/netns"
 )
 
 func TestMain(m *testing.M) {
 	echo.MainIfAsked()
+	load.MainIfAsked()
+	greedyMainIfAsked()
 	netns.Main(m)
 }
 

@@ -2,8 +2,6 @@ package e2e
 
 import (
 	"fmt"
-	"io"
-	"net"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -49,7 +47,6 @@ type crowd struct {
 func startCrowd(t *testing.T, port int, host string) *crowd {
 	t.Helper()
 	c := &crowd{t: t, stop: make(chan struct{}), began: time.Now()}
-	request := fmt.Sprintf("GET / HTTP/1.1\r\nHost: %s\r\nConnection: close\r\n\r\n", host)
 	for range 16 {
 		c.all.Go(func() {
 			for {
@@ -58,7 +55,7 @@ func startCrowd(t *testing.T, port int, host string) *crowd {
 					return
 				default:
 				}
-				if err := askOnce(port, request); err != nil {
+				if err := load.Once(port, host); err != nil {
 					text := time.Now().Format("05.000 ") + err.Error()
 					c.first.CompareAndSwap(nil, &text)
 					c.failed.Add(1)
@@ -69,26 +66,6 @@ func startCrowd(t *testing.T, port int, host string) *crowd {
 	}
 	t.Cleanup(c.halt)
 	return c
-}
-
-func askOnce(port int, request string) error {
-	conn, err := net.DialTimeout("tcp", fmt.Sprintf("127.0.0.1:%d", port), 10*time.Second)
-	if err != nil {
-		return err
-	}
-	defer conn.Close()
-	_ = conn.SetDeadline(time.Now().Add(10 * time.Second))
-	if _, err := io.WriteString(conn, request); err != nil {
-		return err
-	}
-	answer, err := io.ReadAll(conn)
-	if err != nil {
-		return err
-	}
-	if !strings.HasPrefix(string(answer), "HTTP/1.1 200 ") {
-		return fmt.Errorf("answered %.80q", answer)
-	}
-	return nil
 }
 
 func (c *crowd) halt() {

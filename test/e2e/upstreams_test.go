@@ -42,6 +42,24 @@ func killable(t *testing.T, name, address string) *process.Process {
 	return pod
 }
 
+// demoPod starts a pod that needs little of the processors: Blastdoor's own demo upstream, as a process with
+// that much of niceness.
+func demoPod(t *testing.T, name string, nice int) (address string) {
+	t.Helper()
+	address = fmt.Sprintf("127.0.1.%d", loopback.Add(1))
+	endpoint := fmt.Sprintf("%s:%d", address, echo.Port)
+	pod := &process.Process{
+		Name: name, Log: filepath.Join(t.TempDir(), name+".log"),
+		Argv: []string{"nice", "-n", fmt.Sprint(nice), blastdoor.Binary(t), "echo", "--listen", endpoint, "--name", name},
+	}
+	if err := pod.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { pod.Signal(syscall.SIGKILL) })
+	echo.AwaitListener(t, endpoint)
+	return address
+}
+
 // serve routes a new host of the internal https exposure to the addresses.
 func serve(t *testing.T, addresses ...string) (port int, host string) {
 	t.Helper()

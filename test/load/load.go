@@ -6,11 +6,13 @@ package load
 
 import (
 	"bufio"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"io"
 	"net"
 	"net/http"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -27,6 +29,10 @@ type Options struct {
 	Port    int
 	Workers int           // connections; 0: 2
 	Every   time.Duration // pause of each worker between requests; 0: 2 ms
+	TLS     *tls.Config   // how to speak TLS; nil: not at all
+	HTTP2   bool          // over TLS; each worker has one stream at a time
+	// PerConnection is after how many requests a worker connects anew; 0: never of itself.
+	PerConnection int
 	// Next gives the host and path of a request.
 	Next func(worker, n int) (host, path string)
 	// Check judges the answer. Nil: 200 is right and all else is wrong.
@@ -43,6 +49,7 @@ type Load struct {
 	failed  atomic.Int64
 	mutex   sync.Mutex
 	errors  []string
+	took    []time.Duration // from each request to the end of its answer
 }
 
 // Host is a Next that asks one host for its root.
@@ -115,9 +122,20 @@ func (l *Load) halt() {
 	l.workers.Wait()
 }
 
+// Quantile is the time that a fraction of the answers did not exceed, of a load that has ended.
+func (l *Load) Quantile(fraction float64) time.Duration {
+	l.mutex.Lock()
+	defer l.mutex.Unlock()
+	if len(l.took) == 0 {
+		return 0
+	}
+	slices.Sort(l.took)
+	return l.took[int(fraction*float64(len(l.took)-1))]
+}
+
 func (l *Load) work(worker int) {
-	var conn *connection
-	defer func() { conn.close() }()
+	var conn connection
+	defer func() { closeIfAny(conn) }()
 	pause := time.NewTicker(l.options.Every)
 	defer pause.Stop()
 	for n := 0; ; n++ {
@@ -146,50 +164,84 @@ func (l *Load) note(err error) {
 }
 
 // exchange sends one request and returns the connection for the next, nil if it is over.
-func (l *Load) exchange(conn *connection, host, path string) (*connection, error) {
+func (l *Load) exchange(conn connection, host, path string) (connection, error) {
 	if conn == nil {
-		fresh, err := dial(l.options.Port)
+		fresh, err := l.connect()
 		if err != nil {
 			return nil, err
 		}
 		conn = fresh
 	}
+	began := time.Now()
 	answer, body, err := conn.get(host, path)
 	if err != nil {
-		err = fmt.Errorf("request %d of its connection: %w", conn.requests, err)
+		err = fmt.Errorf("request %d of its connection: %w", conn.requests(), err)
 	} else {
+		l.record(time.Since(began))
 		err = l.options.Check(host, answer, body)
 	}
-	if answer == nil || answer.Close {
+	if answer == nil || answer.Close || conn.requests() == l.options.PerConnection {
 		conn.close()
-		conn = nil
+		return nil, err
 	}
 	return conn, err
 }
 
-type connection struct {
-	net.Conn
-	reader   *bufio.Reader
-	requests int
+func (l *Load) record(took time.Duration) {
+	l.mutex.Lock()
+	defer l.mutex.Unlock()
+	l.took = append(l.took, took)
 }
 
-func dial(port int) (*connection, error) {
-	conn, err := net.DialTimeout("tcp", fmt.Sprintf("127.0.0.1:%d", port), timeout)
+func (l *Load) connect() (connection, error) {
+	if l.options.HTTP2 {
+		return dialHTTP2(l.options.Port, l.options.TLS)
+	}
+	return dial(l.options.Port, l.options.TLS)
+}
+
+// connection takes one request at a time. get returns no answer if it is of no use any more.
+type connection interface {
+	get(host, path string) (*http.Response, []byte, error)
+	requests() int
+	close()
+}
+
+func closeIfAny(conn connection) {
+	if conn != nil {
+		conn.close()
+	}
+}
+
+// plain is an HTTP/1.1 connection, within TLS or not.
+type plain struct {
+	net.Conn
+	reader *bufio.Reader
+	sent   int
+}
+
+func dial(port int, secure *tls.Config) (*plain, error) {
+	dialer := &net.Dialer{Timeout: timeout}
+	address := fmt.Sprintf("127.0.0.1:%d", port)
+	var conn net.Conn
+	var err error
+	if secure == nil {
+		conn, err = dialer.Dial("tcp", address)
+	} else {
+		conn, err = tls.DialWithDialer(dialer, "tcp", address, secure)
+	}
 	if err != nil {
 		return nil, err
 	}
-	return &connection{Conn: conn, reader: bufio.NewReader(conn)}, nil
+	return &plain{Conn: conn, reader: bufio.NewReader(conn)}, nil
 }
 
-func (c *connection) close() {
-	if c != nil {
-		_ = c.Conn.Close()
-	}
-}
+func (c *plain) close() { _ = c.Conn.Close() }
 
-// get returns no answer if the connection is of no use any more.
-func (c *connection) get(host, path string) (*http.Response, []byte, error) {
-	c.requests++
+func (c *plain) requests() int { return c.sent }
+
+func (c *plain) get(host, path string) (*http.Response, []byte, error) {
+	c.sent++
 	_ = c.SetDeadline(time.Now().Add(timeout))
 	if _, err := fmt.Fprintf(c, "GET %s HTTP/1.1\r\nHost: %s\r\n\r\n", path, host); err != nil {
 		return nil, nil, err
@@ -211,7 +263,7 @@ func (c *connection) get(host, path string) (*http.Response, []byte, error) {
 // Watched sends one request, calls atHead when the head of a 200 answer has come, and returns when
 // all of its body has.
 func Watched(port int, host, path string, atHead func()) error {
-	conn, err := dial(port)
+	conn, err := dial(port, nil)
 	if err != nil {
 		return err
 	}

@@ -107,7 +107,8 @@ std::string Supervisor::offer(State& out) const {
 
 /// From here on the newcomer serves. What our doors have begun they finish.
 void Supervisor::hand_over() {
-  log::info("hand-over: the sockets are the new one's; idle from here on, until SIGTERM");
+  log::info(fmt::format("hand-over: the sockets are the new one's; {}",
+                        stop_signal_ == 0 ? "idle from here on, until SIGTERM" : "ending"));
   handed_over_ = true;
   drain_at_ = now_;
   end_controller();

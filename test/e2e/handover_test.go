@@ -3,9 +3,13 @@ package e2e
 import (
 	"fmt"
 	"net"
+	"net/http"
+	"net/http/httptest"
 	"os"
+	"path"
 	"path/filepath"
 	"strings"
+	"sync"
 	"syscall"
 	"testing"
 	"time"
@@ -164,7 +168,8 @@ func TestHandoverToOneThatDies(t *testing.T) {
 	f, hostOf := fourDoors(t)
 	b := f.start(handingOver(blastdoor.Options{}))
 	mustBeClean := everyDoorLoaded(t, hostOf)
-	doomed := blastdoor.Start(t, handingOver(blastdoor.Options{NotReady: true, Kubeconfig: silentServer(t)}))
+	kubeconfig, _ := heldServer(t)
+	doomed := f.start(handingOver(blastdoor.Options{NotReady: true, Kubeconfig: kubeconfig}))
 	says(t, doomed, "hand-over: has the sockets")
 	poll.Eventually(t, 5*time.Second, "it answers the probes, and is not ready", func() error {
 		if err := blastdoor.Readyz(); err == nil {
@@ -179,41 +184,83 @@ func TestHandoverToOneThatDies(t *testing.T) {
 	mustBeClean()
 }
 
-// silentServer is the kubeconfig of an API server that takes connections and says nothing.
-func silentServer(t *testing.T) string {
+var listKinds = map[string]string{
+	"ingresses": "IngressList", "ingressclasses": "IngressClassList", "services": "ServiceList",
+	"endpointslices": "EndpointSliceList", "namespaces": "NamespaceList",
+}
+
+// heldServer is the kubeconfig of an API server that says nothing until it is released, and then
+// that it has nothing: whoever asks it is not ready before.
+func heldServer(t *testing.T) (kubeconfig string, release func()) {
 	t.Helper()
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { listener.Close() })
-	path := filepath.Join(t.TempDir(), "kubeconfig")
+	released := make(chan struct{})
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		select {
+		case <-released:
+		case <-r.Context().Done():
+			return
+		}
+		if r.URL.Query().Has("watch") {
+			<-r.Context().Done()
+			return
+		}
+		w.Header().Set("Content-Type", "application/json")
+		_, _ = fmt.Fprintf(w, `{"kind": "%s", "metadata": {"resourceVersion": "1"}, "items": []}`, listKinds[path.Base(r.URL.Path)])
+	}))
+	t.Cleanup(server.CloseClientConnections)
+	kubeconfig = filepath.Join(t.TempDir(), "kubeconfig")
 	text := fmt.Sprintf(`apiVersion: v1
 kind: Config
-clusters: [{name: c, cluster: {server: "https://%s", insecure-skip-tls-verify: true}}]
+clusters: [{name: c, cluster: {server: "%s"}}]
 users: [{name: u, user: {token: t}}]
 contexts: [{name: x, context: {cluster: c, user: u}}]
 current-context: x
-`, listener.Addr())
-	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+`, server.URL)
+	if err := os.WriteFile(kubeconfig, []byte(text), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	return path
+	return kubeconfig, sync.OnceFunc(func() { close(released) })
 }
 
-// An old one that is told to end before the newcomer is ready serves until it is.
+// An old one that is told to end before the newcomer is ready serves until it is, or until its own
+// time is over: then clients wait for the newcomer.
 func TestHandoverByOneThatEnds(t *testing.T) {
-	f, hostOf := fourDoors(t)
-	b := f.start(handingOver(blastdoor.Options{}))
-	mustBeClean := everyDoorLoaded(t, hostOf)
-	next := newcomer(f)
-	says(t, next, "hand-over: has the sockets")
-	b.Signal(syscall.SIGTERM)
-	takenOver(t, next)
-	if code := b.Wait(t, 20*time.Second); code != 0 {
-		t.Errorf("the old one ended with %d", code)
+	for _, test := range []struct {
+		what       string
+		drainDelay string
+		inTime     bool
+	}{
+		{"after the newcomer is ready", "15s", true},
+		{"before it is", "200ms", false},
+	} {
+		t.Run(test.what, func(t *testing.T) {
+			f, hostOf := fourDoors(t)
+			options := blastdoor.Options{}
+			for _, exposure := range blastdoor.Exposures {
+				name := strings.ToUpper(strings.ReplaceAll(exposure, "-", "_"))
+				options.Env = append(options.Env, "BLASTDOOR_"+name+"_TIMEOUTS_DRAIN_DELAY="+test.drainDelay)
+			}
+			b := f.start(handingOver(options))
+			mustBeClean := everyDoorLoaded(t, hostOf)
+			kubeconfig, release := heldServer(t)
+			next := f.start(handingOver(blastdoor.Options{NotReady: true, Kubeconfig: kubeconfig}))
+			says(t, next, "hand-over: has the sockets")
+			b.Signal(syscall.SIGTERM)
+			says(t, b, "stopping:")
+			if !test.inTime {
+				says(t, b, "the new one is not ready, and this one has to end")
+			}
+			release()
+			takenOver(t, next)
+			if code := b.Wait(t, 20*time.Second); code != 0 {
+				t.Errorf("the old one ended with %d", code)
+			}
+			mustBeClean()
+			if late := strings.Contains(b.Output(), "has to end"); late == test.inTime {
+				t.Errorf("that it was late: %v", late)
+			}
+		})
 	}
-	mustBeClean()
 }
 
 // When the one that took over dies, clients are refused at once, and do not wait at sockets that an

@@ -32,10 +32,7 @@ class TestServer final : public proxy::Server {
     if (options_.door) apply(options_.door, options_.generation);
     for (unsigned i = 0; i < options_.workers; ++i) threads_.emplace_back([this, i] { work(i); });
   }
-  ~TestServer() override {
-    stop_ = true;
-    for (std::thread& thread : threads_) thread.join();
-  }
+  ~TestServer() override { stop(); }
   void apply(std::shared_ptr<const snapshot::Door> door, std::uint64_t generation) override {
     std::string text = fmt::format("generation {}: ", generation);
     for (const auto& [key, host] : door->hosts) text += key.host.text() + " ";
@@ -47,9 +44,17 @@ class TestServer final : public proxy::Server {
     stop_ = true;
     done();
   }
-  void retire(milliseconds, std::function<void()> done) override { drain(std::move(done)); }
+  void retire(milliseconds, std::function<void()> done) override {
+    stop();
+    done();
+  }
 
  private:
+  void stop() {
+    stop_ = true;
+    for (std::thread& thread : threads_) thread.join();
+    threads_.clear();
+  }
   void work(unsigned index) {
     while (!stop_) {
       const auto now = Clock::now().time_since_epoch();

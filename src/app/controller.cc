@@ -3,6 +3,7 @@
 #include <chrono>
 #include <csignal>
 #include <memory>
+#include <optional>
 #include <vector>
 
 #include "admin/server.h"
@@ -158,15 +159,45 @@ class ConfigurationWatch final : private rt::Timer {
   FileWatch watch_;
 };
 
-std::unique_ptr<admin::Server> serve(rt::Reactor& reactor, const SocketAddress& address,
-                                     admin::Server::Handler handler) {
-  auto listener = admin::listen_on(address);
-  if (!listener) {
-    log::error(listener.error());
-    return nullptr;
+/// One of the controller's own ports. A patient one is tried again, later and later, for as long as
+/// another controller holds it.
+class Port final : private rt::Timer {
+ public:
+  Port(rt::Reactor& reactor, const SocketAddress& address, admin::Server::Handler handler)
+      : reactor_(reactor), address_(address), handler_(std::move(handler)) {}
+
+  /// False, and logged, if it cannot be had and `patient` does not help.
+  bool open(bool patient) {
+    const auto error = listen();
+    if (!error) return true;
+    if (patient) {
+      log::info(fmt::format("{}; trying again until the old controller is gone", *error));
+      reactor_.timers().arm(*this, reactor_.now() + wait_);
+    } else {
+      log::error(*error);
+    }
+    return patient;
   }
-  return std::make_unique<admin::Server>(reactor, std::move(*listener), std::move(handler));
-}
+
+ private:
+  static constexpr std::chrono::milliseconds kFirst{50}, kLast{1000};
+  std::optional<std::string> listen() {
+    auto listener = admin::listen_on(address_);
+    if (!listener) return listener.error();
+    server_ = std::make_unique<admin::Server>(reactor_, std::move(*listener), std::move(handler_));
+    return std::nullopt;
+  }
+  void on_timer() override {
+    if (!listen()) return log::info(fmt::format("listens on {} now", address_.text()));
+    wait_ = std::min(2 * wait_, kLast);
+    reactor_.timers().arm(*this, reactor_.now() + wait_);
+  }
+  rt::Reactor& reactor_;
+  SocketAddress address_;
+  admin::Server::Handler handler_;
+  std::chrono::milliseconds wait_ = kFirst;
+  std::unique_ptr<admin::Server> server_;
+};
 
 }  // namespace
 
@@ -198,13 +229,13 @@ int run_controller(std::span<const std::string> words) {
     if (loaded.config.is_enabled(exposure.name)) channel.want_door(exposure);
   }
   channel.use(controller);
-  const auto api = serve(reactor, loaded.config.admin, [&](const admin::Request& request) {
+  Port api(reactor, loaded.config.admin, [&](const admin::Request& request) {
     return admin::admin_api(request, view_of(controller));
   });
-  const auto metrics = serve(reactor, loaded.config.metrics, [&](const admin::Request& request) {
+  Port metrics(reactor, loaded.config.metrics, [&](const admin::Request& request) {
     return admin::metrics(request, view_of(controller));
   });
-  if (api == nullptr || metrics == nullptr) return 1;
+  if (!api.open(child->patient) || !metrics.open(child->patient)) return 1;
   controller.start();
   const ConfigurationWatch watch(reactor, controller, flags, std::move(file));
   reactor.run([] {}, 5000ms);

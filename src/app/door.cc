@@ -11,6 +11,7 @@
 #include <csignal>
 #include <cstdlib>
 #include <ctime>
+#include <utility>
 
 #include "app/sandbox.h"
 #include "app/spawn.h"
@@ -226,6 +227,10 @@ void Door::drain(const feed::Message& order) {
   if (!server_) return done();
   if (order.record == feed::Record::drain) return server_->drain(done);
   server_->retire(std::min(kIdleGrace, limit / 2), done);
+  // If whoever serves now dies, clients must be refused: nobody would take what waits here.
+  for (const auto& listener : std::exchange(options_.sockets, {})) {
+    for (const int fd : listener.fds) ::close(fd);
+  }
 }
 
 log::Level level_of(std::string_view name) {

@@ -98,6 +98,12 @@ void unlisten(int fd) {
   static_cast<void>(::setsockopt(fd, SOL_SOCKET, SO_ATTACH_FILTER, &program, sizeof program));
 }
 
+bool is_listening(int fd) {
+  int on = 0;
+  socklen_t size = sizeof on;
+  return ::getsockopt(fd, SOL_SOCKET, SO_ACCEPTCONN, &on, &size) == 0 && on == 1;
+}
+
 SocketAddress local_address(int fd) {
   KernelAddress kernel;
   if (::getsockname(fd, kernel.get(), &kernel.size) != 0) return {};

@@ -29,6 +29,7 @@ void unlisten(int fd);
 /// After this the handshakes that had begun are over: the peer is a balancer nearby.
 inline constexpr std::chrono::milliseconds kHandshakeMax{100};
 
+[[nodiscard]] bool is_listening(int fd);
 /// The address that a socket is bound to.
 [[nodiscard]] SocketAddress local_address(int fd);
 

@@ -47,6 +47,7 @@ const char* value_name(std::string_view key) {
   if (key == "exposures") return "A,B";
   if (key == "labelSelector") return "SELECTOR";
   if (key == "admin" || key == "probes" || key == "metrics") return "ADDRESS:PORT";
+  if (key == "handover") return "NAME";
   if (key == "workers") return "N";
   if (key == "logLevel") return "LEVEL";
   return "LIST";

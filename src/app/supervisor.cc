@@ -102,7 +102,9 @@ bool Supervisor::open_signals() {
 
 bool Supervisor::open() {
   if (!open_signals()) return false;
-  return options_.upgrade ? resume() : open_doors();
+  if (options_.upgrade) return resume();
+  const TakeOver taken = take_over();
+  return taken == TakeOver::none ? open_doors() : taken == TakeOver::done;
 }
 
 bool Supervisor::open_doors() {
@@ -131,10 +133,12 @@ void Supervisor::wait() {
   polled.push_back({controller_.channel.get(), POLLIN, 0});
   for (const auto& [name, door] : doors_) polled.push_back({door->channel(), POLLIN, 0});
   polled.push_back({upgrade_.answer(), POLLIN, 0});
+  if (taker_) polled.push_back({taker_->channel(), POLLIN, 0});
+  if (giver_) giver_->add_to(polled);
   probes_->add_to(polled);
   TimePoint until = now_ + 1s;
   for (const auto& [name, door] : doors_) until = std::min(until, door->next_tick(now_));
-  if (controller_.pid < 0 && stop_signal_ == 0) until = std::min(until, controller_.due);
+  if (needs_controller()) until = std::min(until, controller_.due);
   if (controller_.pid >= 0) until = std::min(until, controller_.kill_at);
   if (stop_signal_ != 0 && !drained_) until = std::min(until, drain_at_);
   const auto left = std::chrono::ceil<milliseconds>(until - Clock::now());
@@ -152,7 +156,7 @@ void Supervisor::tick() {
     if (door->channel() >= 0) door->on_channel(now_);
     door->tick(now_);
   }
-  if (stop_signal_ == 0 && controller_.pid < 0 && now_ >= controller_.due) start_controller();
+  if (needs_controller() && now_ >= controller_.due) start_controller();
   if (controller_.pid >= 0 && now_ >= controller_.kill_at) ::kill(controller_.pid, SIGKILL);
   serve_controller();
   for (const auto& [name, door] : doors_) {
@@ -172,6 +176,7 @@ void Supervisor::tick() {
     tell(feed::Record::door_gone, at->first);
     at = doors_.erase(at);
   }
+  tick_handover();
   if (stop_signal_ != 0) finish_shutdown();
   probes_->serve(now_, not_ready());
 }
@@ -216,13 +221,15 @@ void Supervisor::begin_shutdown(int signal) {
   }
   stop_signal_ = signal;
   upgrade_.stop();
+  // Where others serve the same sockets, none of ours is worth waiting for.
+  const bool others_serve = shared_ || handed_over_;
   milliseconds delay{0};
   drain_limit_ = kInterruptDrain;
   if (signal == SIGTERM) {
     drain_limit_ = milliseconds(0);
     for (const model::Exposure& exposure : options_.config.exposures) {
       for (const auto& listener : exposure.listeners) {
-        delay = std::max(delay, listener.timeouts.drain_delay);
+        if (!others_serve) delay = std::max(delay, listener.timeouts.drain_delay);
         drain_limit_ = std::max(drain_limit_, listener.timeouts.drain);
       }
     }
@@ -230,22 +237,20 @@ void Supervisor::begin_shutdown(int signal) {
   drain_at_ = now_ + delay;
   log::info(fmt::format("stopping: probes fail for {} ms, then {} ms to drain", delay.count(),
                         drain_limit_.count()));
+  if (others_serve) return;
   for (const auto& [name, door] : doors_) door->fail_probes();
 }
 
 void Supervisor::finish_shutdown() {
   if (!drained_ && now_ >= drain_at_) {
     drained_ = true;
+    stop_handover();
     for (const auto& [name, door] : doors_) door->drain(now_, drain_limit_);
     // The controller goes last: until here doors may still be told about endpoints.
   }
   if (!drained_ || !doors_.empty()) return;
-  if (controller_.pid >= 0 && controller_.channel) {
-    controller_.channel.reset();
-    ::kill(controller_.pid, SIGTERM);
-    controller_.kill_at = now_ + kControllerGrace;
-  }
-  if (all_gone()) exit_code_ = 0;
+  end_controller();
+  if (all_gone()) exit_code_ = code_at_end_;
 }
 
 void Supervisor::kill_all() {
@@ -263,7 +268,8 @@ std::string Supervisor::not_ready() const {
   for (const auto& [name, door] : doors_) {
     if (std::string reason = door->not_ready(); !reason.empty()) return reason;
   }
-  return controller_ready_ ? "" : "the sources have not been read yet";
+  if (!controller_ready_) return "the sources have not been read yet";
+  return shared_ ? "the hand-over is under way" : "";
 }
 
 int run_supervisor(const SupervisorOptions& options) {

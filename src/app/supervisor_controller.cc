@@ -18,6 +18,8 @@ void Supervisor::start_controller() {
   Program program{"controller", "", {}, false, 0};
   program.options.channel = pair.child.get();
   program.options.parent = ::getpid();
+  // The controller of the tree that we got the sockets from may hold its ports for a while.
+  program.options.patient = taker_.has_value();
   program.options.rest = options_.controller_arguments;
   controller_.started_at = now_;
   controller_.pid = pair.child ? spawn(program) : -1;
@@ -29,6 +31,14 @@ void Supervisor::start_controller() {
   controller_.channel = std::move(pair.supervisor);
   controller_.kill_at = TimePoint::max();
   for (const auto& [name, door] : doors_) introduce(*door);
+}
+
+/// In good order: it writes to the disk what it has.
+void Supervisor::end_controller() {
+  if (controller_.pid < 0 || !controller_.channel) return;
+  controller_.channel.reset();
+  ::kill(controller_.pid, SIGTERM);
+  controller_.kill_at = now_ + kControllerGrace;
 }
 
 /// What a controller must know of a door before its first feed.

@@ -87,7 +87,7 @@ void DoorKeeper::tick(TimePoint now) {
     quarantined_.clear();
     if (best_snapshot() != nullptr) reopen(now);
   }
-  if (phase_ == Phase::closed && !predecessors_.serve()) sockets_.clear();
+  if (phase_ == Phase::closed && !others_serve()) sockets_.clear();
   if (phase_ == Phase::draining && now >= drain_due_) start_drain(now);
   if (pid_ < 0) {
     if (phase_ != Phase::draining && now >= start_due_) start(now);
@@ -147,7 +147,7 @@ void DoorKeeper::start(TimePoint now) {
   program.options.snapshot = snapshot == nullptr ? -1 : snapshot->memory.get();
   program.options.workers = settings_.workers;
   program.options.log_level = settings_.log_level;
-  program.options.patient = predecessors_.serve();
+  program.options.patient = others_serve();
   for (std::size_t i = 0; phase_ != Phase::closed && i < sockets_.size(); ++i) {
     proxy::ListenSockets listener{settings_.listeners[i].name, {}};
     for (const UniqueFd& fd : sockets_[i]) listener.fds.push_back(fd.get());
@@ -207,7 +207,7 @@ void DoorKeeper::condemn(TimePoint now, std::uint64_t generation) {
   // Clients are refused at once now, and go elsewhere; with listeners open they would hang.
   phase_ = Phase::closed;
   // An earlier program's door serves on, and a better table may come: the sockets stay.
-  if (!predecessors_.serve()) sockets_.clear();
+  if (!others_serve()) sockets_.clear();
   reopen_at_ = now + kClosedFor;
 }
 
@@ -289,8 +289,23 @@ void DoorKeeper::fail_probes() {
   predecessors_.fail_probes(settings_.name);
 }
 
+void DoorKeeper::retire(TimePoint now, milliseconds limit) {
+  if (draining()) return;
+  phase_ = Phase::draining;
+  // The filter of a drain would hold for those who serve now.
+  sockets_.clear();
+  drain_due_ = TimePoint::max();
+  kill_at_ = now + limit + kDrainGrace;
+  stats_->draining.store(1, std::memory_order_relaxed);
+  feed::Message message = feed::Message::make(feed::Record::retire, settings_.name);
+  message.milliseconds = static_cast<std::uint32_t>(limit.count());
+  send(message);
+  predecessors_.retire(settings_.name, now, limit);
+}
+
 void DoorKeeper::drain(TimePoint now, milliseconds limit) {
   if (draining()) return;
+  if (shared_) return retire(now, limit);
   phase_ = Phase::draining;
   for (const auto& listener : sockets_) {
     for (const UniqueFd& fd : listener) unlisten(fd.get());

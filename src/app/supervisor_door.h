@@ -93,8 +93,18 @@ class DoorKeeper {
   /// as no change reaches the door before.
   void controller_gone();
 
+  /// While `on`, the doors of another supervisor serve the same sockets: a process that is started
+  /// is patient, and the end leaves clients and sockets to them.
+  void share(bool on) { shared_ = on; }
+  /// True if a process of this program serves a complete table.
+  [[nodiscard]] bool serves() const;
+
   void fail_probes();
+  /// Others serve the same sockets: nothing more is accepted, the processes finish what they have
+  /// within `limit`, and are gone.
+  void retire(TimePoint now, milliseconds limit);
   /// No connection begins any more, the door drains, and is ended after `limit`. Then it is gone.
+  /// While the sockets are shared, it is retired.
   void drain(TimePoint now, milliseconds limit);
   [[nodiscard]] bool draining() const { return phase_ == Phase::draining; }
   [[nodiscard]] bool gone() const { return draining() && pid_ < 0 && predecessors_.empty(); }
@@ -119,7 +129,7 @@ class DoorKeeper {
   void ended(TimePoint now, int status);
   void kill_process() const;
   void hand_to_new_process(TimePoint now);
-  [[nodiscard]] bool serves() const;
+  [[nodiscard]] bool others_serve() const { return shared_ || predecessors_.serve(); }
   void start(TimePoint now);
   void condemn(TimePoint now, std::uint64_t generation);
   void reopen(TimePoint now);
@@ -144,6 +154,7 @@ class DoorKeeper {
   bool started_ = false;   // The process said so.
   bool replaced_ = false;  // The process was ended to make room for a better one: no crash.
   bool failing_probes_ = false;
+  bool shared_ = false;
   bool needs_feed_ = false;
   std::uint64_t feed_number_ = 0;  // Tells the loss of this feed from that of an earlier one.
   Backoff restarts_, feeds_;

@@ -5,11 +5,13 @@
 
 #include <fcntl.h>
 #include <gtest/gtest.h>
+#include <poll.h>
 #include <sys/mman.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include <csignal>
+#include <thread>
 
 #include "app/children_for_test.h"
 #include "base/log.h"
@@ -165,6 +167,42 @@ TEST_F(Keeper, DrainingItStopsListeningAndIsGoneWithItsProcess) {
   EXPECT_TRUE(keeper->gone());
   pass(10s);
   EXPECT_LT(keeper->pid(), 0) << "nothing is started any more";
+}
+
+// The doors of another supervisor serve on: no filter may keep clients from them.
+TEST_F(Keeper, LeavesSharedSocketsToTheOthers) {
+  start();
+  StateDoor state;
+  ASSERT_TRUE(keeper->save(state));
+  std::vector<UniqueFd> theirs;
+  for (std::uint32_t i = 0; i < state.listeners[0].count; ++i) {
+    theirs.emplace_back(::fcntl(state.listeners[0].sockets[i], F_DUPFD_CLOEXEC, 0));
+  }
+  keeper->share(true);
+  keeper->drain(now, 60s);
+  keeper->tick(now += 1s);
+  int status = -1;
+  ASSERT_EQ(::waitpid(keeper->pid(), &status, 0), keeper->pid());
+  EXPECT_TRUE(WIFEXITED(status) && WEXITSTATUS(status) == 0);
+  EXPECT_TRUE(keeper->exited(now, keeper->pid(), status));
+  EXPECT_TRUE(keeper->gone());
+  std::thread client([this] { EXPECT_EQ(ask(address), ""); });
+  std::vector<pollfd> polled;
+  for (const UniqueFd& fd : theirs) polled.push_back({fd.get(), POLLIN, 0});
+  EXPECT_EQ(::poll(polled.data(), polled.size(), 5000), 1) << "the client has come through";
+  theirs.clear();
+  client.join();
+}
+
+TEST_F(Keeper, IsPatientWhileOthersServe) {
+  keeper->share(true);
+  keeper->tick(now);
+  ASSERT_GT(keeper->pid(), 0);
+  // The words are those of the child once it has become the program.
+  const std::string words = fmt::format("/proc/{}/cmdline", keeper->pid());
+  EXPECT_TRUE(
+      eventually([&] { return read_whole(words).find("--patient=1") != std::string::npos; }));
+  EXPECT_FALSE(keeper->serves());
 }
 
 TEST_F(Keeper, ADoorThatDoesNotDrainInTimeIsEnded) {

@@ -32,7 +32,7 @@ std::string probe_response(std::string_view request_line, std::string_view not_r
 }
 
 void ProbeServer::add_to(std::vector<pollfd>& polled) const {
-  if (connections_.size() < kConnectionsMax) polled.push_back({listener_.get(), POLLIN, 0});
+  if (accepts()) polled.push_back({listener_.get(), POLLIN, 0});
   for (const Connection& connection : connections_) {
     polled.push_back({connection.fd.get(), POLLIN, 0});
   }
@@ -46,7 +46,7 @@ void ProbeServer::serve(TimePoint now, std::string_view not_ready) {
 }
 
 void ProbeServer::accept_all(TimePoint now) {
-  while (connections_.size() < kConnectionsMax) {
+  while (accepts()) {
     UniqueFd fd(::accept4(listener_.get(), nullptr, nullptr, SOCK_NONBLOCK | SOCK_CLOEXEC));
     if (!fd) return;
     connections_.push_back({std::move(fd), now + kTimeout, {}});

@@ -23,6 +23,10 @@ class ProbeServer {
   explicit ProbeServer(UniqueFd listener) : listener_(std::move(listener)) {}
 
   [[nodiscard]] int listener() const { return listener_.get(); }
+  /// While `on`, another supervisor answers what comes to the socket.
+  void pause(bool on) { paused_ = on; }
+  /// Another one does from now on.
+  void leave() { listener_.reset(); }
   void add_to(std::vector<pollfd>& polled) const;
   /// After every poll(). `not_ready`: why /readyz fails; empty: it does not.
   void serve(TimePoint now, std::string_view not_ready);
@@ -37,7 +41,12 @@ class ProbeServer {
   /// True if the connection is done with.
   static bool progress(Connection& connection, std::string_view not_ready);
 
+  [[nodiscard]] bool accepts() const {
+    return !paused_ && listener_ && connections_.size() < kConnectionsMax;
+  }
+
   UniqueFd listener_;
+  bool paused_ = false;
   std::vector<Connection> connections_;
 };
 

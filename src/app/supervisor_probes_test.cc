@@ -109,5 +109,23 @@ TEST_F(Probes, HoldsSoManyAndNoMoreAtOnce) {
   EXPECT_EQ(polled(), ProbeServer::kConnectionsMax - 5 + 1);
 }
 
+// Another supervisor answers what comes, and this one what it has taken.
+TEST_F(Probes, TakesNothingWhileAnotherOneAnswers) {
+  const UniqueFd before = client("GET /li");
+  server.serve(now, "");
+  server.pause(true);
+  const UniqueFd after = client("GET /livez HTTP/1.1\r\n\r\n");
+  send(before, "vez HTTP/1.1\r\n\r\n");
+  server.serve(now, "");
+  EXPECT_TRUE(state(before).starts_with("HTTP/1.1 200"));
+  EXPECT_EQ(state(after), "open");
+  EXPECT_EQ(polled(), 0u);
+  server.pause(false);
+  server.serve(now, "");
+  EXPECT_TRUE(state(after).starts_with("HTTP/1.1 200"));
+  server.leave();
+  EXPECT_EQ(polled(), 0u);
+}
+
 }  // namespace
 }  // namespace bd::app

@@ -1,20 +1,16 @@
 // The door's part of an upgrade in place: what it leaves, and how it goes on from that.
 
-#include <fcntl.h>
-#include <sys/socket.h>
-
 #include <algorithm>
 
+#include "app/listen.h"
 #include "app/supervisor_door.h"
 #include "base/log.h"
 
 namespace bd::app {
 namespace {
 
-bool is_listening(int fd) {
-  int on = 0;
-  socklen_t size = sizeof on;
-  return fd >= 0 && ::getsockopt(fd, SOL_SOCKET, SO_ACCEPTCONN, &on, &size) == 0 && on == 1;
+bool listens_on(int fd, const SocketAddress& address) {
+  return is_listening(fd) && (address.port == 0 || local_address(fd) == address);
 }
 
 const StateListener* find(const StateDoor& state, const DoorSettings::Listener& wanted) {
@@ -52,7 +48,7 @@ bool DoorKeeper::take_sockets(const StateDoor& state, std::string& error) {
     if (!good) break;
     std::vector<UniqueFd> sockets;
     for (std::uint32_t i = 0; i < have->count; ++i) {
-      if (!is_listening(have->sockets[i])) good = false;
+      if (!listens_on(have->sockets[i], wanted.address)) good = false;
       sockets.emplace_back(have->sockets[i]);
     }
     if (!sockets.empty()) sockets_.push_back(std::move(sockets));

@@ -185,6 +185,42 @@ TEST_F(Tree, ASecondOneOnTheSamePortsIsAnError) {
   EXPECT_TRUE(ask(address(0)).starts_with("generation 1: "));
 }
 
+TEST_F(Tree, HandsItsSocketsToTheNextOneAndIdlesUntilItIsToldToEnd) {
+  config_.handover = fmt::format("tree-{}", ::getpid());
+  start_and_wait("1 a.test");
+  const pid_t old_doors[] = {door_pid(0), door_pid(1)};
+  const pid_t old_controller = controller_pid(), old = supervisor_;
+  supervisor_ = start();
+  for (const pid_t pid : old_doors) EXPECT_TRUE(eventually([&] { return is_gone(pid); })) << pid;
+  EXPECT_TRUE(eventually([&] { return is_gone(old_controller); }));
+  for (const std::size_t index : {0u, 1u}) {
+    EXPECT_TRUE(ask(address(index)).starts_with("generation 1: a.test ")) << ask(address(index));
+  }
+  EXPECT_TRUE(eventually([&] { return probe("/readyz").starts_with("HTTP/1.1 200"); }));
+  EXPECT_FALSE(is_gone(old)) << "started again, it would take the sockets back";
+  ::kill(old, SIGTERM);
+  int status = -1;
+  ASSERT_EQ(::waitpid(old, &status, 0), old);
+  EXPECT_TRUE(WIFEXITED(status) && WEXITSTATUS(status) == 0);
+  script("2 b.test");
+  EXPECT_TRUE(eventually([&] { return ask(address(0)).starts_with("generation 2: b.test "); }));
+}
+
+TEST_F(Tree, GoesOnWithTheSocketsWhenTheOldOneDiesBeforeItIsReady) {
+  config_.handover = fmt::format("tree-{}", ::getpid());
+  start_and_wait("1 a.test");
+  script("");
+  const pid_t old = supervisor_;
+  supervisor_ = start();
+  EXPECT_TRUE(eventually([&] { return probe("/readyz").starts_with("HTTP/1.1 503"); }))
+      << "the new one has the sockets";
+  ::kill(old, SIGKILL);
+  ASSERT_EQ(::waitpid(old, nullptr, 0), old);
+  script("2 b.test");
+  EXPECT_TRUE(eventually([&] { return ask(address(0)).starts_with("generation 2: b.test "); }));
+  EXPECT_TRUE(eventually([&] { return probe("/readyz").starts_with("HTTP/1.1 200"); }));
+}
+
 TEST_F(Tree, SigtermFailsProbesServesOnThenDrainsAndLeavesNothing) {
   start_and_wait("1 a.test");
   const pid_t pids[] = {door_pid(0), door_pid(1), controller_pid()};

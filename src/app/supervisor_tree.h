@@ -1,12 +1,14 @@
 #pragma once
 // The supervisor's parts, for its own files: supervisor.cc has its life, supervisor_controller.cc
-// the talk with the controller, supervisor_upgrade.cc its replacement.
+// the talk with the controller, supervisor_upgrade.cc its replacement in its own process,
+// supervisor_handover.cc that by another one.
 
 #include <expected>
 #include <map>
 #include <memory>
 #include <optional>
 
+#include "app/handover.h"
 #include "app/supervisor.h"
 #include "app/supervisor_door.h"
 #include "app/supervisor_limits.h"
@@ -52,8 +54,12 @@ class Supervisor {
   void finish_shutdown();
   [[nodiscard]] bool all_gone() const { return doors_.empty() && controller_.pid < 0; }
   void kill_all();
+  [[nodiscard]] bool needs_controller() const {
+    return controller_.pid < 0 && stop_signal_ == 0 && !handed_over_;
+  }
 
   void start_controller();
+  void end_controller();
   void introduce(DoorKeeper& door);
   void serve_controller();
   void take_record(feed::Received& got);
@@ -66,12 +72,29 @@ class Supervisor {
   void begin_upgrade();
   void finish_upgrade();
   bool save(State& out) const;
+  bool adopt_doors(const State& state, std::string_view what);
+
+  // supervisor_handover.cc
+  enum class TakeOver : std::uint8_t { none, done, failed };
+  TakeOver take_over();
+  void tick_handover();
+  void follow_giver();
+  void serve_newcomers();
+  std::string offer(State& out) const;
+  void hand_over();
+  void stop_handover();
 
   const SupervisorOptions& options_;
   HostLimits limits_;
   std::map<std::string, std::unique_ptr<DoorKeeper>, std::less<>> doors_;
   std::optional<ProbeServer> probes_;
   Upgrade upgrade_;
+  std::optional<HandoverTaker> taker_;  // Of a process that got its sockets from another one.
+  std::optional<HandoverGiver> giver_;
+  bool shared_ = false;       // The one that we got the sockets from serves them too.
+  bool handed_over_ = false;  // Another one has the sockets: idle until the end.
+  bool name_was_taken_ = false;
+  TimePoint name_due_{};
   Controller controller_;
   UniqueFd signals_;
   TimePoint now_ = Clock::now();
@@ -81,6 +104,7 @@ class Supervisor {
   TimePoint drain_at_{};
   milliseconds drain_limit_{};
   bool drained_ = false;
+  int code_at_end_ = 0;  // After a drain.
   int exit_code_ = -1;
 };
 

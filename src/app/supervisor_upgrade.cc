@@ -12,8 +12,9 @@
 namespace bd::app {
 
 void Supervisor::begin_upgrade() {
-  if (stop_signal_ != 0 || upgrade_.is_checking()) {
-    return log::warn("no upgrade: another one, or the end, is under way");
+  const bool hands_over = handed_over_ || shared_ || (giver_ && giver_->is_busy());
+  if (stop_signal_ != 0 || upgrade_.is_checking() || hands_over) {
+    return log::warn("no upgrade: another one, a hand-over, or the end, is under way");
   }
   const auto state = std::make_unique<State>();
   if (!save(*state)) {
@@ -50,6 +51,29 @@ bool Supervisor::save(State& out) const {
   return true;
 }
 
+/// The doors that are configured go on with what `state` has for each.
+bool Supervisor::adopt_doors(const State& state, std::string_view what) {
+  bool good = true;
+  std::size_t known = 0;
+  for (const model::Exposure& exposure : options_.config.exposures) {
+    if (allowed(exposure.name) == nullptr) continue;
+    const StateDoor* found = nullptr;
+    for (std::size_t i = 0; i < state.door_count; ++i) {
+      if (get_text(state.doors[i].name) == exposure.name) found = &state.doors[i];
+    }
+    if (found == nullptr) {
+      log::error(fmt::format("{}: {} is a new exposure", what, exposure.name));
+    }
+    good = found != nullptr && add_door(DoorKeeper::resume(settings_of(exposure), *found)) && good;
+    ++known;
+  }
+  if (known != state.door_count) {
+    log::error(fmt::format("{}: other exposures are served than are configured now", what));
+    good = false;
+  }
+  return good;
+}
+
 /// In a check everything is done but to start and to end processes.
 bool Supervisor::resume() {
   const auto state = read_state(options_.upgrade->state);
@@ -59,22 +83,7 @@ bool Supervisor::resume() {
     return false;
   }
   keep_over_exec(descriptors(**state), false);
-  bool good = true;
-  std::size_t known = 0;
-  for (const model::Exposure& exposure : options_.config.exposures) {
-    if (allowed(exposure.name) == nullptr) continue;
-    const StateDoor* found = nullptr;
-    for (std::size_t i = 0; i < (*state)->door_count; ++i) {
-      if (get_text((*state)->doors[i].name) == exposure.name) found = &(*state)->doors[i];
-    }
-    if (found == nullptr) log::error(fmt::format("upgrade: {} is a new exposure", exposure.name));
-    good = found != nullptr && add_door(DoorKeeper::resume(settings_of(exposure), *found)) && good;
-    ++known;
-  }
-  if (known != (*state)->door_count) {
-    log::error("upgrade: other exposures are served than are configured now");
-    good = false;
-  }
+  const bool good = adopt_doors(**state, "upgrade");
   probes_.emplace(UniqueFd((*state)->probes));
   controller_.pid = (*state)->controller;
   // It saw the end of its channel when the program changed, and writes what it has to the disk. The

@@ -35,7 +35,10 @@ struct Config {
   SocketAddress admin{IpAddress::v4({127, 0, 0, 1}), 9900};
   SocketAddress probes{IpAddress{}, 9901};
   SocketAddress metrics{IpAddress{}, 9902};
-  std::string state_dir;      ///< Where the last good snapshot is kept; empty: not kept.
+  std::string state_dir;  ///< Where the last good snapshot is kept; empty: not kept.
+  /// The name under which process trees of one network namespace hand over their listening
+  /// sockets; empty: they do not.
+  std::string handover;
   std::uint32_t workers = 0;  ///< Per door; 0: min(4, CPU quota).
   std::string log_level = "info";
   /// More addresses of this node, refused as endpoints on exposure ports.

@@ -231,8 +231,8 @@ TEST(Load, NamesTheNearestKeyOfAnUnknownOne) {
       {"a.b: 1\nlimits: {}\n",
        {"1: a.b: there is no such key (the keys here are exposures, enabled, labelSelector, "
         "manifests, "
-        "kubeconfig, caConfigMaps, admin, probes, metrics, stateDir, workers, logLevel, "
-        "nodeAddresses, "
+        "kubeconfig, caConfigMaps, admin, probes, metrics, stateDir, handover, workers, "
+        "logLevel, nodeAddresses, "
         "upstreamCa)",
         "2: limits: there is no such key (`limits` is a key of exposures[].listeners[])"}},
   });
@@ -240,6 +240,8 @@ TEST(Load, NamesTheNearestKeyOfAnUnknownOne) {
 
 TEST(Load, RefusesWrongTypes) {
   expect_mistakes({
+      {"handover: The Edge\n",
+       {"1: handover: expected a DNS label (a-z, 0-9 and -, at most 63), found \"The Edge\""}},
       {"workers: two\n", {"1: workers: expected a whole number from 0 to 4, found \"two\""}},
       {"workers: \"2\"\n", {"1: workers: expected a whole number from 0 to 4, found \"2\""}},
       {"workers: 5\n", {"1: workers: expected a whole number from 0 to 4, found 5"}},

@@ -59,6 +59,10 @@ void read_listener_name(const Field& field, Target target) {
   store_name(field, target.listener->name);
 }
 
+void read_handover(const Field& field, Target target) {
+  store_name(field, target.config->handover);
+}
+
 void read_selector(const Field& field, Target target) {
   if (auto selector = checked_selector(field)) target.exposure->selector = std::move(*selector);
 }

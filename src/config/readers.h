@@ -56,6 +56,7 @@ void read_health_path(const Field& field, Target target);
 void read_enabled(const Field& field, Target target);
 void read_label_selector(const Field& field, Target target);
 void read_allow_loopback(const Field& field, Target target);
+void read_handover(const Field& field, Target target);
 void read_node_addresses(const Field& field, Target target);
 
 }  // namespace bd::config

@@ -48,6 +48,7 @@ void keep_restart_keys(const Config& from, Config& to) {
   to.probes = from.probes;
   to.metrics = from.metrics;
   to.state_dir = from.state_dir;
+  to.handover = from.handover;
   to.workers = from.workers;
   to.log_level = from.log_level;
 }

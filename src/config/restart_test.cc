@@ -9,6 +9,7 @@ TEST(KeepRestartKeys, LeavesOnlyLiveKeysDifferent) {
   const Config old;
   Config edited;
   edited.workers = 3;
+  edited.handover = "other";
   edited.admin.port = 1;
   edited.enabled = {"internal-http"};
   edited.exposures[0].listeners[0].bind.port = 9;

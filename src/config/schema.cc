@@ -488,6 +488,16 @@ constexpr Key kKeys[] = {
      .read = read_config<&Config::state_dir>,
      .format = "a directory",
      .flag = "--state-dir"},
+    {.path = "handover",
+     .kind = Kind::text,
+     .effect = restart,
+     .about =
+         "A name under which a new Blastdoor in the same network namespace, of the same user and "
+         "with the same doors, gets the listening sockets of the running one. Default: it does "
+         "not.",
+     .read = read_handover,
+     .format = "a DNS label (a-z, 0-9 and -, at most 63)",
+     .flag = "--handover"},
     {.path = "workers",
      .kind = Kind::number,
      .fallback = "0",

@@ -5,9 +5,9 @@
 #include <sys/socket.h>
 
 #include <algorithm>
-#include <cerrno>
 #include <cstddef>
 #include <cstring>
+#include <span>
 #include <type_traits>
 
 namespace bd::feed {
@@ -18,8 +18,6 @@ static_assert(std::has_unique_object_representations_v<Message>, "padding would 
 
 constexpr std::size_t kHeadBytes = offsetof(Message, listeners);
 constexpr int kQueueFullMs = 1000;
-// One more than a record may carry, so that a surplus descriptor is seen, and closed.
-constexpr std::size_t kDescriptorsRead = 2;
 
 std::size_t wire_bytes(const Message& message) {
   return kHeadBytes + message.listener_count * sizeof(ListenerSpec);
@@ -74,23 +72,6 @@ bool is_valid(const Message& message, std::size_t bytes) {
                      });
 }
 
-/// Takes every descriptor that came along; true if it was at most one.
-bool take_descriptors(msghdr& header, UniqueFd& out) {
-  std::size_t count = 0;
-  for (cmsghdr* part = CMSG_FIRSTHDR(&header); part != nullptr; part = CMSG_NXTHDR(&header, part)) {
-    if (part->cmsg_level != SOL_SOCKET || part->cmsg_type != SCM_RIGHTS) continue;
-    const std::size_t bytes = part->cmsg_len - CMSG_LEN(0);
-    for (std::size_t at = 0; at + sizeof(int) <= bytes; at += sizeof(int), ++count) {
-      int fd = -1;
-      std::memcpy(&fd, CMSG_DATA(part) + at, sizeof fd);
-      out.reset(fd);
-    }
-  }
-  if (count <= 1 && (header.msg_flags & MSG_CTRUNC) == 0) return true;
-  out.reset();
-  return false;
-}
-
 ChannelPair make_pair(int type) {
   int fds[2];
   if (::socketpair(AF_UNIX, type | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, fds) != 0) return {};
@@ -133,53 +114,26 @@ ChannelPair make_feed_sockets() {
 }
 
 bool send(int channel, const Message& message, int fd) {
-  iovec bytes{const_cast<Message*>(&message), wire_bytes(message)};
-  msghdr header{};
-  header.msg_iov = &bytes;
-  header.msg_iovlen = 1;
-  alignas(cmsghdr) std::array<char, CMSG_SPACE(sizeof(int))> control{};
-  if (fd >= 0) {
-    header.msg_control = control.data();
-    header.msg_controllen = control.size();
-    cmsghdr* part = CMSG_FIRSTHDR(&header);
-    part->cmsg_level = SOL_SOCKET;
-    part->cmsg_type = SCM_RIGHTS;
-    part->cmsg_len = CMSG_LEN(sizeof(int));
-    std::memcpy(CMSG_DATA(part), &fd, sizeof fd);
-  }
-  for (bool waited = false;;) {
-    if (::sendmsg(channel, &header, MSG_NOSIGNAL | MSG_DONTWAIT) >= 0) return true;
-    if (errno == EINTR) continue;
-    if ((errno != EAGAIN && errno != EWOULDBLOCK) || waited) return false;
+  const auto record = std::as_bytes(std::span(&message, 1)).first(wire_bytes(message));
+  SendStatus status = send_record(channel, record, fd);
+  if (status == SendStatus::full) {
     pollfd writable{channel, POLLOUT, 0};
-    if (::poll(&writable, 1, kQueueFullMs) == 0) return false;
-    waited = true;
+    if (::poll(&writable, 1, kQueueFullMs) != 0) status = send_record(channel, record, fd);
   }
+  return status == SendStatus::ok;
 }
 
 ReceiveStatus receive(int channel, Received& out) {
   out = {};
-  iovec bytes{&out.message, sizeof out.message};
-  msghdr header{};
-  header.msg_iov = &bytes;
-  header.msg_iovlen = 1;
-  alignas(cmsghdr) std::array<char, CMSG_SPACE(kDescriptorsRead * sizeof(int))> control{};
-  header.msg_control = control.data();
-  header.msg_controllen = control.size();
-  ssize_t got = 0;
-  do {
-    got = ::recvmsg(channel, &header, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
-  } while (got < 0 && errno == EINTR);
-  if (got < 0) {
-    return errno == EAGAIN || errno == EWOULDBLOCK ? ReceiveStatus::again : ReceiveStatus::closed;
-  }
-  const bool few = take_descriptors(header, out.fd);
-  if (got == 0) return ReceiveStatus::closed;
-  if (!few || (header.msg_flags & MSG_TRUNC) != 0 ||
-      !is_valid(out.message, static_cast<std::size_t>(got))) {
+  RawRecord raw;
+  const auto buffer = std::as_writable_bytes(std::span(&out.message, 1));
+  const ReceiveStatus status = receive_record(channel, buffer, raw);
+  if (status != ReceiveStatus::ok) return status;
+  if (!is_valid(out.message, raw.bytes)) {
     out = {};
     return ReceiveStatus::dropped;
   }
+  out.fd = std::move(raw.fd);
   return ReceiveStatus::ok;
 }
 

@@ -11,6 +11,7 @@
 
 #include "base/address.h"
 #include "base/unique_fd.h"
+#include "feed/record_socket.h"
 #include "model/limits.h"
 
 namespace bd::feed {
@@ -84,7 +85,6 @@ struct ChannelPair {
 /// Sends one record; false if the peer is gone or its queue is full for longer than a second.
 [[nodiscard]] bool send(int channel, const Message& message, int fd = -1);
 
-enum class ReceiveStatus : std::uint8_t { ok, again, dropped, closed };
 /// Takes one record without waiting. `dropped`: a record of a wrong size, version or kind, with an
 /// unterminated text, or with more than one descriptor; it is gone, its descriptors are closed, the
 /// next may be good.

@@ -69,6 +69,15 @@ TEST_F(Channel, APeerThatIsGoneIsSeenFromBothSides) {
   EXPECT_FALSE(send(pair.child.get(), Message::make(Record::door_started, "a")));
 }
 
+TEST_F(Channel, TheLastRecordArrivesThoughItsSenderHadNotReadAll) {
+  ASSERT_TRUE(send(pair.supervisor.get(), Message::make(Record::drain, "lab")));
+  ASSERT_TRUE(send(pair.child.get(), Message::make(Record::door_drained, "lab")));
+  pair.child.reset();
+  EXPECT_EQ(receive(pair.supervisor.get(), got), ReceiveStatus::ok);
+  EXPECT_EQ(got.message.record, Record::door_drained);
+  EXPECT_EQ(receive(pair.supervisor.get(), got), ReceiveStatus::closed);
+}
+
 TEST_F(Channel, RecordsThatAreNotWellFormedAreDroppedAndTheNextOneArrives) {
   const Message good = Message::make(Record::drain, "a");
   const std::size_t size = offsetof(Message, listeners);

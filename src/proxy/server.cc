@@ -75,9 +75,14 @@ class ThreadedServer final : public Server {
 
   void retire(std::chrono::milliseconds grace, std::function<void()> done) override {
     const auto one_done = after_all(std::move(done));
+    std::latch left(static_cast<std::ptrdiff_t>(workers_.size()));
     for (auto& worker : workers_) {
-      worker->reactor().post([&worker, grace, one_done] { worker->retire(grace, one_done); });
+      worker->reactor().post([&left, &worker, grace, one_done] {
+        worker->retire(grace, one_done);
+        left.count_down();
+      });
     }
+    left.wait();
   }
 
  private:

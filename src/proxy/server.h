@@ -51,7 +51,8 @@ class Server {
   virtual void drain(std::function<void()> done) = 0;
   /// The same for a door whose listening sockets another process serves by now: nothing more is
   /// accepted, and an idle client may ask once more within `grace`, so that it learns of the end
-  /// from an answer and not from a close that crosses its request.
+  /// from an answer and not from a close that crosses its request. When it returns, no worker
+  /// touches the listening sockets any more: they may be closed.
   virtual void retire(std::chrono::milliseconds grace, std::function<void()> done) = 0;
 };
 

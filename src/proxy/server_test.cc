@@ -388,7 +388,6 @@ TEST(Door, RetiringAnswersIdleClientsOnceMoreAndLeavesTheQueueToOthers) {
   EXPECT_TRUE(kept.response().ends_with("still here"));
   std::atomic<bool> drained{false};
   door.server().retire(std::chrono::milliseconds(60000), [&] { drained = true; });
-  door.apply();  // The retirement has begun when the table is swapped.
   kept.send(get("/"));
   EXPECT_TRUE(contains(kept.response(), "Connection: close\r\n"));
   EXPECT_TRUE(eventually([&] { return drained.load(); }));

@@ -204,10 +204,14 @@ const Attempt kNeeded[] = {
      }},
     {"splice through a pipe",
      [](Belongings&) {
-       int ends[2];
-       if (::pipe2(ends, O_NONBLOCK | O_CLOEXEC) != 0) return -1L;
-       const UniqueFd out(ends[0]), in(ends[1]);
-       return ::write(in.get(), "x", 1);
+       int first[2], second[2];
+       if (::pipe2(first, O_NONBLOCK | O_CLOEXEC) != 0) return -1L;
+       const UniqueFd out(first[0]), in(first[1]);
+       if (::pipe2(second, O_NONBLOCK | O_CLOEXEC) != 0) return -1L;
+       const UniqueFd end(second[0]), begin(second[1]);
+       if (::fcntl(begin.get(), F_SETPIPE_SZ, 2 << 16) < 0) return -1L;
+       if (::write(in.get(), "x", 1) != 1) return -1L;
+       return static_cast<long>(::splice(out.get(), nullptr, begin.get(), nullptr, 1, 0));
      }},
     {"read its limits",
      [](Belongings&) {

@@ -185,7 +185,8 @@ void add_rules_with_arguments(Program& program) {
   program.allow_if(SYS_prctl, {{0, kAll, {PR_SET_NAME}}});
   // Limits may be read, its own.
   program.allow_if(SYS_prlimit64, {{0, kAll, {0}}, {2, kAll, {0}}, {2, kAll, {0}, true}});
-  program.allow_if(SYS_fcntl, {{1, kAll, {F_GETFD, F_SETFD, F_GETFL, F_SETFL, F_DUPFD_CLOEXEC}}});
+  program.allow_if(
+      SYS_fcntl, {{1, kAll, {F_GETFD, F_SETFD, F_GETFL, F_SETFL, F_DUPFD_CLOEXEC, F_SETPIPE_SZ}}});
   program.allow_if(SYS_ioctl, {{1, kAll, {FIONREAD, FIONBIO, TIOCOUTQ}}});
 }
 

@@ -43,6 +43,9 @@ struct Timeouts {
 
 // Fixed bounds, process wide.
 inline constexpr std::size_t kRelayBuffer = 16_KiB;          // One hot read buffer; held only while data moves.
+inline constexpr std::size_t kSpliceMin = 16_KiB;            // Left of a body with a length, between plain connections: the kernel passes it on; less is one read and one write anyway.
+inline constexpr std::size_t kPipeBytes = 256_KiB;           // Room of a pipe for that; a body moves so much at once.
+inline constexpr std::uint32_t kPipesMax = 64;               // Per worker, of two descriptors, and an eighth of those of upstreams; without one, bytes are copied.
 inline constexpr std::size_t kLocalBodyDrainMax = 64_KiB;    // Request body read past one of our own answers.
 inline constexpr std::size_t kBodyRateMin = 240_B;           // A second, of a request body, once it may go; less is a client that holds on to us.
 inline constexpr std::size_t kChunkExtensionMax = 256_B;     // Per message; ignored and never forwarded.

@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <cerrno>
 #include <chrono>
+#include <csignal>
 
 #include "base/ascii.h"
 #include "base/check.h"
@@ -181,6 +182,7 @@ void ManualUpstream::stop_listening() {
 TestDoor::TestDoor(const std::function<void(model::Listener&)>& facts, unsigned workers,
                    std::uint64_t memory_budget)
     : listener_(listen_on_loopback(port_)) {
+  std::signal(SIGPIPE, SIG_IGN);  // As a door does.
   door.exposure =
       model::make_exposure("internal-http", model::Side::internal, model::Scheme::http, port_);
   if (facts) facts(door.exposure.listeners.front());

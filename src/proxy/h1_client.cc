@@ -50,7 +50,7 @@ H1Client::H1Client(Session& session)
     : Client(session, session.waiter),
       session_(session),
       body_(session.client, session.in, Party::downstream),
-      sink_(session.client) {
+      sink_(session.client, worker.pipes()) {
   parsed_.fields = worker.take_fields();
   session_.cargo = this;
 }

@@ -33,7 +33,7 @@ class H1Client final : public Client, private Cargo {
 
  private:
   /// Its own buffer is the session's; the other is that of the lease.
-  [[nodiscard]] std::size_t held() const override { return model::kRelayBuffer; }
+  [[nodiscard]] std::size_t held() const override { return model::kRelayBuffer + sink_.held(); }
   [[nodiscard]] decide::Cause take_head();
   rt::Task<bool> write_all(std::string_view bytes);
 

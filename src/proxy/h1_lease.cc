@@ -15,7 +15,7 @@ H1Lease::H1Lease(Worker& worker, std::shared_ptr<upstream::Endpoint> endpoint,
       method_(method),
       response_head_max_(response_head_max),
       in_(worker.blocks()),
-      sink_(connection_->stream),
+      sink_(connection_->stream, worker.pipes()),
       source_(connection_->stream, in_, Party::upstream),
       parser_({response_head_max, response_head_max, model::kResponseFieldsMax}) {
   parsed_.fields = worker.take_fields();

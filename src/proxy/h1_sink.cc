@@ -8,6 +8,10 @@
 
 namespace bd::proxy {
 
+H1Sink::~H1Sink() {
+  if (pipe_) pipes_.give_back(std::move(pipe_));
+}
+
 void H1Sink::open_chunk(std::size_t size) {
   line_size_ = http1::write_chunk_head(line_.data(), size);
   line_sent_ = 0;
@@ -31,9 +35,9 @@ std::string_view H1Sink::behind(bool chunk_ends, bool message_ends, const http::
 }
 
 std::size_t H1Sink::put(std::string_view data, bool last, const http::Fields* trailers) {
-  if (ended_ || !tail_.empty()) {
+  if (ended_ || !tail_.empty() || pipe_) {
     flush();
-    if (ended_ || !tail_.empty()) return 0;
+    if (ended_ || !tail_.empty() || pipe_) return 0;
   }
   if (state_ != State::open) return 0;
   // A head alone is the whole message. What there is besides belongs to a tunnel that the peer has
@@ -55,8 +59,33 @@ std::size_t H1Sink::put(std::string_view data, bool last, const http::Fields* tr
 
 void H1Sink::flush() {
   if (state_ != State::open) return;
-  if (!is_queue_empty()) static_cast<void>(write({}, {}));
+  if (pipe_) {
+    empty_pipe();
+  } else if (!is_queue_empty()) {
+    static_cast<void>(write({}, {}));
+  }
   if (ended_ && is_queue_empty() && state_ == State::open) state_ = State::done;
+}
+
+net::Pipe* H1Sink::pipe() {
+  if (pipe_) return pipe_.get();
+  const bool takes = framing_ == Framing::raw && !ended_ && is_queue_empty() &&
+                     state_ == State::open && stream_.tls() == nullptr;
+  if (takes) pipe_ = pipes_.take();
+  return pipe_.get();
+}
+
+/// Whoever waits for the next bytes holds no pipe.
+void H1Sink::empty_pipe() {
+  while (!pipe_->empty() && stream_.writable()) {
+    const net::IoResult result = pipe_->drain(stream_);
+    sent_ += result.bytes;
+    if (result.status == net::Io::error) {
+      state_ = State::failed;
+      return;
+    }
+  }
+  if (pipe_->empty()) pipes_.give_back(std::move(pipe_));
 }
 
 /// Writes the queue with `data` in its place, and `tail` behind that. Returns how much of `data`

@@ -11,6 +11,7 @@ void H1Source::start(Framing framing, std::uint64_t body_max) {
   body_max_ = body_max;
   decoded_ = framing.kind == Framing::Kind::none;
   left_ = framing.length;
+  spliced_ = false;
   if (framing.kind == Framing::Kind::chunked) chunks_.emplace(party_);
 }
 
@@ -118,8 +119,31 @@ bool H1Source::read_more() {
     decoded_ = true;
     return true;
   }
-  state_ = got.status == net::Io::end ? State::ended : State::error;
+  fail(got.status);
   return false;
+}
+
+void H1Source::fail(net::Io status) noexcept {
+  state_ = status == net::Io::end ? State::ended : State::error;
+}
+
+bool H1Source::is_bulk() const noexcept {
+  // Where a length is above the limit, next() counts and refuses.
+  return framing_.kind == Framing::Kind::length && (spliced_ || left_ >= model::kSpliceMin) &&
+         !decoded_ && state_ == State::open && data_.empty() && buffer_.empty() &&
+         stream_.tls() == nullptr && (body_max_ == 0 || framing_.length <= body_max_);
+}
+
+void H1Source::fill(net::Pipe& pipe) {
+  buffer_.release_if_empty();
+  if (!stream_.readable()) return;
+  const net::IoResult got = pipe.fill(
+      stream_, static_cast<std::size_t>(std::min<std::uint64_t>(left_, model::kPipeBytes)));
+  if (got.status == net::Io::end || got.status == net::Io::error) fail(got.status);
+  spliced_ |= got.bytes > 0;
+  received_ += got.bytes;
+  left_ -= got.bytes;
+  decoded_ = left_ == 0;
 }
 
 }  // namespace bd::proxy

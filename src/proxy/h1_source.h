@@ -25,6 +25,8 @@ class H1Source final : public Source {
   void consume(std::size_t n) override;
   [[nodiscard]] bool finished() const noexcept override { return decoded_ && data_.empty(); }
   [[nodiscard]] const http::Fields* trailers() override;
+  [[nodiscard]] bool is_bulk() const noexcept override;
+  void fill(net::Pipe& pipe) override;
 
  private:
   bool decode();
@@ -32,6 +34,7 @@ class H1Source final : public Source {
   void take_data(std::string_view data, std::size_t consumed);
   void take_chunked_end();
   bool read_more();
+  void fail(net::Io status) noexcept;
 
   net::Stream& stream_;
   Buffer& buffer_;
@@ -39,6 +42,7 @@ class H1Source final : public Source {
   bool decoded_ = true;  // The source has nothing more of this message but data_.
   http1::Framing framing_;
   std::uint64_t left_ = 0;  // Of a body with a length.
+  bool spliced_ = false;    // Some of it went through a pipe, so all that is left may.
   std::uint64_t body_max_ = 0;
   std::uint64_t body_seen_ = 0;
   std::optional<http1::ChunkDecoder> chunks_;

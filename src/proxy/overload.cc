@@ -5,6 +5,7 @@
 #include <malloc.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -97,6 +98,16 @@ std::uint64_t socket_memory(int fd) noexcept {
          info[SK_MEMINFO_FWD_ALLOC];
 }
 
+namespace {
+
+/// What a pipe holds: half of it for each of its two descriptors.
+std::uint64_t pipe_memory(int fd) noexcept {
+  int bytes = 0;
+  return ::ioctl(fd, FIONREAD, &bytes) == 0 ? static_cast<std::uint64_t>(bytes) / 2 : 0;
+}
+
+}  // namespace
+
 std::uint64_t SocketCensus::count() {
   if (next_ >= windows_.size()) windows_.resize(next_ + 1);
   std::uint64_t& bytes = windows_[next_];
@@ -104,9 +115,11 @@ std::uint64_t SocketCensus::count() {
   int gap = 0;
   const auto first = static_cast<int>(next_ * model::kOverloadCensus);
   for (int fd = first; fd < first + static_cast<int>(model::kOverloadCensus); ++fd) {
-    const std::uint64_t held = socket_memory(fd);
+    std::uint64_t held = socket_memory(fd);
+    // What others read of our output is theirs.
+    if (held == 0 && errno == ENOTSOCK && fd > STDERR_FILENO) held = pipe_memory(fd);
     bytes += held;
-    // What is no socket is a descriptor all the same.
+    // What is neither is a descriptor all the same.
     gap = held == 0 && errno == EBADF ? gap + 1 : 0;
     if (gap == kGapMax) break;
   }

@@ -1,5 +1,6 @@
 #include "proxy/overload.h"
 
+#include <fcntl.h>
 #include <gtest/gtest.h>
 #include <netinet/in.h>
 #include <sys/resource.h>
@@ -65,7 +66,7 @@ TEST(OwnMemory, GrowsWithWhatIsTouched) {
   EXPECT_GE(read(), before + size / 10 * 9);
 }
 
-TEST(SocketCensus, CountsSocketsAndWhatTheyHold) {
+TEST(SocketCensus, CountsSocketsAndPipesAndWhatTheyHold) {
   SocketCensus census;
   const std::uint64_t before = census.count();
   EXPECT_EQ(socket_memory(-1), 0U);
@@ -76,7 +77,13 @@ TEST(SocketCensus, CountsSocketsAndWhatTheyHold) {
     const std::uint64_t empty = census.count();
     EXPECT_GE(empty, before + 3 * 4096);
     client.send(std::string(50'000, 'x'));
-    EXPECT_GE(census.count(), empty + 50'000);
+    const std::uint64_t with_socket = census.count();
+    EXPECT_GE(with_socket, empty + 50'000);
+    int ends[2];
+    ASSERT_EQ(::pipe2(ends, O_CLOEXEC), 0);
+    const UniqueFd out(ends[0]), in(ends[1]);
+    ASSERT_EQ(::write(in.get(), "0123456789", 10), 10);
+    EXPECT_EQ(census.count(), with_socket + 10);
   }
   EXPECT_EQ(census.count(), before);
 }

@@ -14,6 +14,11 @@ bool pump(Source& source, Sink& sink) {
   const auto source_before = source.state();
   const auto sink_before = sink.state();
   for (int rounds = 0; rounds < kRounds && sink.state() == Sink::State::open; ++rounds) {
+    if (net::Pipe* const pipe = source.is_bulk() ? sink.pipe() : nullptr) {
+      if (pipe->empty()) source.fill(*pipe);
+      sink.flush();
+      break;
+    }
     const Run run = source.next();
     if (run.data.empty() && !run.last) {
       sink.flush();

@@ -58,6 +58,7 @@ class PumpTest : public ::testing::Test {
   }
   rt::Reactor reactor;
   BlockPool blocks;
+  net::PipePool pipes{4, model::kPipeBytes};
   Side from{reactor}, to{reactor};
   Buffer buffer{blocks};
 };
@@ -79,7 +80,7 @@ TEST_F(PumpTest, ABodyIsNotReadWhileItStandsInTheBuffer) {
   };
   for (const Case& c : cases) {
     H1Source source(from.stream, buffer, Party::downstream);
-    H1Sink sink(to.stream);
+    H1Sink sink(to.stream, pipes);
     const std::string bytes = std::string(c.bytes) + "GET";
     bytes.copy(buffer.room().data(), bytes.size());
     buffer.filled(bytes.size());
@@ -103,7 +104,7 @@ TEST_F(PumpTest, ABodyIsNotReadWhileItStandsInTheBuffer) {
 TEST_F(PumpTest, NothingFollowsAHeadWithoutABody) {
   from.say("GET / HTTP/1.1\r\n\r\n");
   H1Source source(from.stream, buffer, Party::downstream);
-  H1Sink sink(to.stream);
+  H1Sink sink(to.stream, pipes);
   source.start({Framing::Kind::until_close, 0});
   sink.start("HEAD\r\n\r\n", H1Sink::Framing::none);
   run(source, sink);
@@ -119,7 +120,7 @@ TEST_F(PumpTest, OneStepMakesABoundedNumberOfWrites) {
   for (int i = 0; i < 2000; ++i) chunks += "1\r\nx\r\n";
   from.say(chunks);
   H1Source source(from.stream, buffer, Party::downstream);
-  H1Sink sink(to.stream);
+  H1Sink sink(to.stream, pipes);
   source.start({Framing::Kind::chunked, 0});
   sink.start("", H1Sink::Framing::chunked);
   EXPECT_TRUE(pump(source, sink));
@@ -136,7 +137,7 @@ TEST_F(PumpTest, ABodyAboveItsLimitStopsBeforeItIsSent) {
       {9, Source::State::too_large}, {10, Source::State::open}, {11, Source::State::open}};
   for (const Case& c : cases) {
     H1Source source(from.stream, buffer, Party::downstream);
-    H1Sink sink(to.stream);
+    H1Sink sink(to.stream, pipes);
     source.start({Framing::Kind::chunked, 0}, c.limit);
     sink.start("", H1Sink::Framing::chunked);
     from.say("5\r\nabcde\r\n5\r\nfghij\r\n0\r\n\r\n");
@@ -156,7 +157,7 @@ TEST_F(PumpTest, TrailersGoOnlyToWhoTakesThemAndOnlyHarmlessOnes) {
   for (const bool takes : {false, true}) {
     for (const std::size_t piece : {1UZ, 7UZ, 1000UZ}) {
       H1Source source(from.stream, buffer, Party::upstream);
-      H1Sink sink(to.stream);
+      H1Sink sink(to.stream, pipes);
       source.start({Framing::Kind::chunked, 0});
       sink.start("", H1Sink::Framing::chunked, takes);
       std::string out;
@@ -179,7 +180,7 @@ TEST_F(PumpTest, ASlowSinkGetsEveryByteOnce) {
   for (std::size_t i = 0; i < data.size(); ++i) data[i] = static_cast<char>('a' + i % 23);
   for (const auto framing : {H1Sink::Framing::raw, H1Sink::Framing::chunked}) {
     H1Source source(from.stream, buffer, Party::upstream);
-    H1Sink sink(to.stream);
+    H1Sink sink(to.stream, pipes);
     source.start({Framing::Kind::length, data.size()});
     sink.start("HEAD\r\n\r\n", framing);
     std::string got;

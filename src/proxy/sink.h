@@ -6,6 +6,7 @@
 #include <string_view>
 
 #include "http/field.h"
+#include "net/pipe.h"
 
 namespace bd::proxy {
 
@@ -21,6 +22,9 @@ class Sink {
   /// `data`; repeat the call with what was left, until done. What is queued goes out first.
   [[nodiscard]] virtual std::size_t put(std::string_view data, bool last,
                                         const http::Fields* trailers) = 0;
+  /// A pipe that it empties with flush(), for bytes of the body that need no framing: those that
+  /// come next go there instead of to put(). Not empty: wait. Null: put() is the way.
+  [[nodiscard]] virtual net::Pipe* pipe() { return nullptr; }
   /// Sends what is queued, as far as that goes.
   virtual void flush() = 0;
   /// After the end of a tunnel's direction: the peer is told that nothing follows.

@@ -5,6 +5,7 @@
 #include <string_view>
 
 #include "http/field.h"
+#include "net/pipe.h"
 
 namespace bd::proxy {
 
@@ -33,6 +34,12 @@ class Source {
   [[nodiscard]] virtual bool finished() const noexcept = 0;
   /// The trailers, after the last run; null if there are none.
   [[nodiscard]] virtual const http::Fields* trailers() = 0;
+  /// What comes next is a large piece of the body, as it is, and stands in a plain socket only:
+  /// fill() may take it instead of next().
+  [[nodiscard]] virtual bool is_bulk() const noexcept { return false; }
+  /// Moves what is here now to an empty pipe, once, if is_bulk(). Nothing: wait, or look at
+  /// state().
+  virtual void fill(net::Pipe& /*pipe*/) {}
 
   [[nodiscard]] State state() const noexcept { return state_; }
   /// Bytes that came from the peer for this body, as far as they were seen here.

@@ -23,11 +23,16 @@ Random seeded_random() {
 
 constexpr std::size_t kSpareFieldsMax = 64;
 
-/// Half of what the process may open: the other half is for upstreams.
+/// Half of what the process may open: the other half is for upstreams, and for pipes.
 std::size_t client_descriptors() {
   rlimit limit{};
   if (::getrlimit(RLIMIT_NOFILE, &limit) != 0) return std::numeric_limits<std::size_t>::max();
   return static_cast<std::size_t>(limit.rlim_cur / 2);
+}
+
+/// Of one worker. All of a door have at most an eighth of the other half, two descriptors each.
+std::size_t pipes_max(unsigned workers) {
+  return std::min<std::size_t>(model::kPipesMax, client_descriptors() / 16 / workers);
 }
 
 }  // namespace
@@ -40,6 +45,7 @@ Worker::Worker(std::string exposure, std::vector<ListenSocket> sockets,
       descriptors_max_(client_descriptors()),
       overload_(overload),
       on_step_(std::move(on_step)),
+      pipes_(pipes_max(workers), model::kPipeBytes),
       upstreams_(reactor_, stats, workers),
       random_(seeded_random()) {
   // After a restart the memory holds the dead worker's gauges.
@@ -132,6 +138,7 @@ void Worker::follow_overload() {
 void Worker::release_idle() {
   upstreams_.drop_idle();
   blocks_.drop();
+  pipes_.drop();
   spare_fields_.clear();
   wake_sessions();
 }

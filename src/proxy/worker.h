@@ -14,6 +14,7 @@
 
 #include "base/random.h"
 #include "decide/decide.h"
+#include "net/pipe.h"
 #include "proxy/acceptor.h"
 #include "proxy/buffer.h"
 #include "proxy/overload.h"
@@ -57,6 +58,7 @@ class Worker final : private rt::Timer {
   [[nodiscard]] rt::Reactor& reactor() noexcept { return reactor_; }
   [[nodiscard]] telemetry::WorkerStats& stats() noexcept { return stats_; }
   [[nodiscard]] BlockPool& blocks() noexcept { return blocks_; }
+  [[nodiscard]] net::PipePool& pipes() noexcept { return pipes_; }
   [[nodiscard]] upstream::Upstreams& upstreams() noexcept { return upstreams_; }
   [[nodiscard]] const decide::DoorState& state() const noexcept { return state_; }
   [[nodiscard]] bool closing() const noexcept { return closing_; }
@@ -105,6 +107,7 @@ class Worker final : private rt::Timer {
   std::uint64_t counts_followed_ = 0;
   rt::Instant reset_due_{};  // While requests are refused, and what is there does not go.
   BlockPool blocks_;
+  net::PipePool pipes_;
   upstream::Upstreams upstreams_;
   std::vector<std::shared_ptr<const decide::Listener>> listeners_;
   std::vector<TlsListener> tls_;  // By the index of the listener.

@@ -15,7 +15,7 @@ import (
 
 // waitingMax is how many clients may be there at once. A machine that is too slow for the rate sees a
 // lower one, and is not buried under them.
-const waitingMax = 3000
+const waitingMax = 1500
 
 // Arrivals are clients that come at a rate, whatever became of those before them: each connects,
 // sends one request, and leaves with the answer.

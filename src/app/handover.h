@@ -87,6 +87,8 @@ class HandoverTaker {
  public:
   /// For the sockets, at the start; and for the last word, after `ready`.
   static constexpr std::chrono::seconds kAnswerMax{5};
+  /// A process that dies closes its connections and its name one after the other.
+  static constexpr std::chrono::seconds kDeathMax{2};
 
   explicit HandoverTaker(std::string name, uid_t user = ::geteuid())
       : name_(std::move(name)), user_(user) {}
@@ -107,12 +109,15 @@ class HandoverTaker {
  private:
   bool claim(const State& state, TimePoint deadline) const;
   bool collect(State& state, TimePoint deadline, std::string& why);
+  void speak(TimePoint now, bool ready);
+  [[nodiscard]] Outcome listen(TimePoint now, std::string& why);
+  [[nodiscard]] Outcome look_for_giver(TimePoint now, std::string& why) const;
 
   std::string name_;
   uid_t user_;
   UniqueFd channel_;  // Open for life: the giver sees our end by it.
-  bool waits_ = false, said_ready_ = false;
-  TimePoint alive_at_{}, ready_at_{};
+  bool waits_ = false, said_ready_ = false, broke_off_ = false;
+  TimePoint alive_at_{}, ready_at_{}, broke_off_at_{};
 };
 
 /// True if a process of `user` listens under `name`.

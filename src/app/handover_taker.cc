@@ -88,8 +88,8 @@ HandoverTaker::Answer HandoverTaker::ask(State& state, std::string& why) {
                       user ? std::to_string(*user) : "unknown", user_);
     return Answer::refused;
   }
-  // One that refuses may have closed before all was claimed: what it said is the better reason.
-  if (!claim(state, deadline)) why = "it does not listen";
+  // One that refuses may have closed before all was claimed: what it said is there to be read.
+  static_cast<void>(claim(state, deadline));
   if (!collect(state, deadline, why)) {
     channel_.reset();
     return Answer::refused;
@@ -123,7 +123,7 @@ bool HandoverTaker::collect(State& state, TimePoint deadline, std::string& why) 
         why = fmt::format("it does not answer within {} s", kAnswerMax.count());
         return false;
       case HandoverReceived::Status::closed:
-        if (why.empty()) why = "it broke off";
+        why = "it broke off";
         return false;
       case HandoverReceived::Status::bad:
         why = got.why;
@@ -148,6 +148,13 @@ bool HandoverTaker::collect(State& state, TimePoint deadline, std::string& why) 
 }
 
 HandoverTaker::Outcome HandoverTaker::tick(TimePoint now, bool ready, std::string& why) {
+  if (!broke_off_) speak(now, ready);
+  const Outcome out = broke_off_ ? look_for_giver(now, why) : listen(now, why);
+  waits_ = out == Outcome::waiting;
+  return out;
+}
+
+void HandoverTaker::speak(TimePoint now, bool ready) {
   if (ready && !said_ready_) {
     said_ready_ = send(channel_.get(), make_record(HandoverStep::ready)) == feed::SendStatus::ok;
     ready_at_ = now;
@@ -155,28 +162,40 @@ HandoverTaker::Outcome HandoverTaker::tick(TimePoint now, bool ready, std::strin
     static_cast<void>(send(channel_.get(), make_record(HandoverStep::alive)));
     alive_at_ = now + std::chrono::seconds(1);
   }
+}
+
+HandoverTaker::Outcome HandoverTaker::listen(TimePoint now, std::string& why) {
   const HandoverReceived got = receive_handover(channel_.get());
-  Outcome out = Outcome::lost;
   if (got.status == HandoverReceived::Status::again) {
-    out = said_ready_ && now >= ready_at_ + kAnswerMax ? Outcome::yours : Outcome::waiting;
-    if (out == Outcome::yours) log::warn("hand-over: the old one does not answer; going on");
-  } else if (got.status == HandoverReceived::Status::closed) {
-    // Without a word: it has died, unless it is still to be found.
-    why = "the old one broke off, and goes on";
-    if (!somebody_serves(name_, user_)) {
-      log::warn("hand-over: the old one has ended; going on with its sockets");
-      out = Outcome::yours;
-    }
-  } else if (got.status == HandoverReceived::Status::bad) {
-    why = got.why;
-  } else if (got.record.step == HandoverStep::yours) {
-    out = Outcome::yours;
-  } else {
-    why = got.record.step == HandoverStep::refused ? reason_of(got.record)
-                                                   : "its records come out of turn";
+    if (!said_ready_ || now < ready_at_ + kAnswerMax) return Outcome::waiting;
+    log::warn("hand-over: the old one does not answer; going on");
+    return Outcome::yours;
   }
-  waits_ = out == Outcome::waiting;
-  return out;
+  if (got.status == HandoverReceived::Status::closed) {
+    channel_.reset();
+    broke_off_ = true;
+    broke_off_at_ = now;
+    return look_for_giver(now, why);
+  }
+  if (got.status == HandoverReceived::Status::bad) {
+    why = got.why;
+    return Outcome::lost;
+  }
+  if (got.record.step == HandoverStep::yours) return Outcome::yours;
+  why = got.record.step == HandoverStep::refused ? reason_of(got.record)
+                                                 : "its records come out of turn";
+  return Outcome::lost;
+}
+
+/// An end without a word is a death, unless the giver is still to be found.
+HandoverTaker::Outcome HandoverTaker::look_for_giver(TimePoint now, std::string& why) const {
+  if (!somebody_serves(name_, user_)) {
+    log::warn("hand-over: the old one has ended; going on with its sockets");
+    return Outcome::yours;
+  }
+  if (now < broke_off_at_ + kDeathMax) return Outcome::waiting;
+  why = "the old one broke off, and goes on";
+  return Outcome::lost;
 }
 
 }  // namespace bd::app

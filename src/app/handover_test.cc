@@ -407,24 +407,33 @@ TEST_F(Taking, TakesNothingThatItDidNotAskForAndNothingHalf) {
   }
 }
 
-// The end of the old one without a word is its death only if it is not there any more.
+// The end of the old one without a word is its death only if it is not there any more. One that
+// dies closes its connection before its name, or after.
 TEST_F(Taking, GoesOnWithTheSocketsOfADeadOneAndLeavesThoseOfALivingOne) {
-  const std::vector<HandoverRecord> all = {make_record(HandoverStep::probes),
-                                           make_record(HandoverStep::all, 1)};
-  for (const bool lives : {true, false}) {
-    SCOPED_TRACE(lives ? "lives" : "dead");
+  enum class Old : std::uint8_t { lives, dead, dying };
+  for (const Old old : {Old::lives, Old::dead, Old::dying}) {
+    SCOPED_TRACE(static_cast<int>(old));
+    listener.reset();
+    listener = listen_for_handover(name);
     HandoverTaker taker(name);
     const auto state = configured();
     std::string why;
-    ASSERT_EQ(ask(taker, *state, all, why), Answer::taken) << why;
+    ASSERT_EQ(ask(taker, *state,
+                  {make_record(HandoverStep::probes), make_record(HandoverStep::all, 1)}, why),
+              Answer::taken)
+        << why;
     ::close(state->probes);
-    EXPECT_EQ(taker.tick(Clock::now(), false, why), Outcome::waiting);
-    if (!lives) listener.reset();
+    const TimePoint now = Clock::now();
+    EXPECT_EQ(taker.tick(now, false, why), Outcome::waiting);
+    if (old == Old::dead) listener.reset();
     peer.reset();
-    EXPECT_EQ(taker.tick(Clock::now(), false, why), lives ? Outcome::lost : Outcome::yours);
-    if (!lives) break;
-    peer.reset(::accept4(listener.get(), nullptr, nullptr, SOCK_CLOEXEC));
-    EXPECT_TRUE(peer) << "it looked whether somebody is there";
+    EXPECT_EQ(taker.tick(now, false, why), old == Old::dead ? Outcome::yours : Outcome::waiting);
+    if (old == Old::dying) listener.reset();
+    const TimePoint later = now + HandoverTaker::kDeathMax;
+    if (old != Old::dead) {
+      EXPECT_LT(taker.channel(), 0) << "nothing comes any more";
+      EXPECT_EQ(taker.tick(later, true, why), old == Old::lives ? Outcome::lost : Outcome::yours);
+    }
   }
 }
 

@@ -88,7 +88,8 @@ HandoverRecord make_record(HandoverStep step, std::uint32_t count, std::string_v
   HandoverRecord out;
   out.step = step;
   out.count = count;
-  std::copy_n(reason.data(), std::min(reason.size(), out.reason.size() - 1), out.reason.data());
+  const std::string_view fits = reason.substr(0, out.reason.size() - 1);
+  std::copy(fits.begin(), fits.end(), out.reason.begin());
   return out;
 }
 

@@ -79,6 +79,11 @@ class Tree : public testing::Test {
     return at == std::string::npos ? -1 : std::atoi(answer.c_str() + at + 4);
   }
   pid_t controller_pid() const { return std::atoi(read_whole(dir_ + "/controller").c_str()); }
+  /// Never a group of processes: a number may be missing where nobody answers.
+  static void signal(pid_t pid, int number) {
+    ASSERT_GT(pid, 1);
+    ::kill(pid, number);
+  }
   int wait_for_exit() {
     int status = -1;
     ::waitpid(supervisor_, &status, 0);
@@ -109,11 +114,11 @@ TEST_F(Tree, AKilledDoorIsBackOnItsSocketsWithItsSnapshotAndTheOtherNoticesNothi
   ASSERT_TRUE(
       eventually([&] { return heard().find("acked internal-http 1") != std::string::npos; }));
   const pid_t other = door_pid(1);
-  ::kill(controller_pid(), SIGSTOP);  // So that only the snapshot can be what it serves.
+  signal(controller_pid(), SIGSTOP);  // So that only the snapshot can be what it serves.
   for (int round = 0; round < 3; ++round) {
     const pid_t before = door_pid(0);
     const TimePoint killed = Clock::now();
-    ::kill(before, SIGKILL);
+    signal(before, SIGKILL);
     std::string answer;
     int asked = 0;
     do {
@@ -127,7 +132,7 @@ TEST_F(Tree, AKilledDoorIsBackOnItsSocketsWithItsSnapshotAndTheOtherNoticesNothi
   }
   EXPECT_EQ(door_pid(1), other);
   EXPECT_TRUE(probe("/readyz").starts_with("HTTP/1.1 200"));
-  ::kill(controller_pid(), SIGCONT);
+  signal(controller_pid(), SIGCONT);
   script("2 b.test");
   EXPECT_TRUE(eventually([&] { return ask(address(0)).starts_with("generation 2: b.test "); }));
 }
@@ -137,7 +142,7 @@ TEST_F(Tree, AKilledControllerComesBackAndTheDoorsGoOn) {
   const pid_t doors[] = {door_pid(0), door_pid(1)};
   for (int generation = 2; generation < 5; ++generation) {
     const pid_t controller = controller_pid();
-    ::kill(controller, SIGKILL);
+    signal(controller, SIGKILL);
     EXPECT_TRUE(ask(address(0)).starts_with("generation "));
     EXPECT_TRUE(probe("/readyz").starts_with("HTTP/1.1 200"));
     script(fmt::format("{} b.test", generation));

@@ -117,10 +117,13 @@ struct Balance {
   bool operator==(const Balance&) const = default;
 };
 
+inline constexpr std::uint32_t kCircuitMax = 1'000'000;  ///< More than a door can have open.
+inline constexpr std::chrono::hours kPatienceMax{24};    ///< A longer wait is a mistyped unit.
+
 /// What one service may take of a door; more is answered with 503.
 struct Circuit {
   std::uint32_t connections = 4096;  ///< Open at the same time, idle ones too.
-  std::uint32_t pending = 1024;      ///< Requests that wait for a connection.
+  std::uint32_t pending = 4096;      ///< Requests that wait for a connection: after a start, all.
   std::uint32_t requests = 4096;     ///< In flight.
   bool operator==(const Circuit&) const = default;
 };

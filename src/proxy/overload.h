@@ -34,8 +34,8 @@ using MemoryReader = std::function<std::uint64_t()>;
 /// What the kernel holds for one socket, itself included; 0 if `fd` is none.
 [[nodiscard]] std::uint64_t socket_memory(int fd) noexcept;
 
-/// What the kernel holds for all sockets and pipes of the process. Descriptors are small numbers without
-/// large gaps, so that it needs no list of them.
+/// What the kernel holds for all sockets and pipes of the process. Descriptors are small numbers
+/// without large gaps, so that it needs no list of them.
 class SocketCensus {
  public:
   /// Looks at the next kOverloadCensus descriptors; of the others it knows what was seen before.

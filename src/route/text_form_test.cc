@@ -149,7 +149,7 @@ TEST(TextForm, TakesOnlyTheWordsOfAnUpstreamThatItPrints) {
                              "hash-by=header\\x20",
                              "sticky-cookie=a;b",
                              "max-pending=0",
-                             "max-pending=1024",
+                             "max-pending=4096",
                              "max-pending=1 max-pending=2",
                              "idle-timeout=0ms",
                              "idle-timeout=5s",

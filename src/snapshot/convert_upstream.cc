@@ -11,7 +11,6 @@ namespace bd::snapshot {
 namespace {
 
 constexpr std::size_t kServerNameMax = 253;  // A DNS name; an IP address is shorter.
-constexpr std::chrono::hours kPatienceMax{24};
 
 constexpr Pairing<model::UpstreamProtocol, pb::UpstreamProtocol> kProtocols[] = {
     {model::UpstreamProtocol::http1, pb::UPSTREAM_PROTOCOL_HTTP1},
@@ -100,7 +99,7 @@ Read<model::Upstream> read(const pb::Upstream& in) {
                                  std::chrono::milliseconds(in.total_timeout())};
   for (const model::PatienceField& field : model::kPatienceFields) {
     const auto time = patience.*field.member;
-    if (time.count() < 0 || time > kPatienceMax)
+    if (time.count() < 0 || time > model::kPatienceMax)
       return std::unexpected(fmt::format("{}: out of range", field.name));
   }
   return model::Upstream{.key = in.key(),

@@ -17,8 +17,6 @@ constexpr Word<BalancePolicy> policy(BalancePolicy value) {
 constexpr Word<BalancePolicy> kPolicies[] = {
     policy(BalancePolicy::least_requests), policy(BalancePolicy::round_robin),
     policy(BalancePolicy::random), policy(BalancePolicy::hash)};
-constexpr std::uint32_t kCircuitMax = 1'000'000;  // More than a door can have open.
-constexpr std::chrono::hours kPatienceMax{24};    // A longer wait is a mistyped unit.
 
 std::string annotation(std::string_view name) {
   return fmt::format("blastdoor.io/{}", name);
@@ -77,12 +75,12 @@ class TrafficReader : ServiceReader {
     if (value == nullptr) return;
     const auto most = ascii::parse_decimal<std::uint32_t>(*value);
     std::uint32_t& into = out_.circuit.*limit.member;
-    if (most && *most > 0 && *most <= kCircuitMax) {
+    if (most && *most > 0 && *most <= model::kCircuitMax) {
       into = *most;
       return;
     }
     reject(key, "circuit-limit-invalid", false,
-           fmt::format("{} is no number from 1 to {}.", backquoted(*value), kCircuitMax),
+           fmt::format("{} is no number from 1 to {}.", backquoted(*value), model::kCircuitMax),
            fmt::format("Until then the limit is {}.", into));
   }
 
@@ -91,7 +89,7 @@ class TrafficReader : ServiceReader {
     const std::string* value = text(key, "timeout-invalid", false);
     if (value == nullptr) return;
     const auto time = config::parse_duration(*value);
-    if (time && time->count() > 0 && *time <= kPatienceMax) {
+    if (time && time->count() > 0 && *time <= model::kPatienceMax) {
       out_.patience.*bound.member = *time;
       return;
     }

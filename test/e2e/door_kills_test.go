@@ -31,8 +31,8 @@ const (
 )
 
 // burst lets an upstream take, at once, all who have come while a door was away. By default a worker lets its part
-// of 1024 requests wait for connections, and answers the others 503 circuit-pending: at 5000 a second a door
-// that is away for longer than 0.2 s has more.
+// of 4096 requests wait for connections, and answers the others 503 circuit-pending: at 5000 a second a door
+// that is away for longer than 0.8 s has more.
 const burst = `annotations: {blastdoor.io/max-pending: "10000", blastdoor.io/max-requests: "10000", blastdoor.io/max-connections: "10000"}`
 
 // deaths are those of one door.

@@ -30,7 +30,7 @@ constexpr std::array<CauseInfo, static_cast<std::size_t>(Cause::count_)> kCauses
      "Check that the Service's pods are ready."},
     {"loop", 508, "site", "The request has already passed a door.",
      "Remove the upstream that points back at a Blastdoor."},
-    {"method-refused", 405, "client", "CONNECT, TRACE and TRACK are never forwarded.",
+    {"method-refused", 405, "client", "CONNECT, TRACE, TRACK and PRI are never forwarded.",
      "Use another method."},
     {"bad-target", 400, "client", "The request target is not a path in an accepted form.",
      "Send a path without encoded slashes, backslashes, NUL or controls."},
@@ -150,6 +150,12 @@ void follow_route(const model::Route& route, Decision& out) {
   }
 }
 
+/// A PRI that an upstream takes for the preface of HTTP/2 would change the protocol of a connection
+/// that others use after it.
+bool is_refused(Method method) {
+  return method == Method::connect || method == Method::trace || method == Method::pri;
+}
+
 }  // namespace
 
 const CauseInfo& info(Cause cause) {
@@ -175,7 +181,7 @@ Decision decide(const Listener& listener, const Request& request, const DoorStat
   Decision out;
   resolve_client(listener, request, out);
   if (out.cause != Cause::none) return out;
-  if (request.method == Method::connect || request.method == Method::trace) {
+  if (is_refused(request.method)) {
     out.cause = Cause::method_refused;
     return out;
   }

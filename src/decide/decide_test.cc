@@ -98,6 +98,7 @@ TEST(Decide, AnswersWithACauseOfItsOwn) {
        Cause::method_refused},
       {"TRACE", {.method = Method::trace}, Cause::method_refused},
       {"TRACK", {.method = http::parse_method("TRACK")}, Cause::method_refused},
+      {"PRI", {.method = http::parse_method("PRI")}, Cause::method_refused},
       {"OPTIONS *", {.method = Method::options, .target = "*"}, Cause::bad_target},
       {"GET *", {.target = "*"}, Cause::bad_target},
       {"authority form", {.target = "shop.example.com:80"}, Cause::bad_target},

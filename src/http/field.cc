@@ -213,6 +213,7 @@ Method parse_method(std::string_view token) noexcept {
   if (token == "OPTIONS") return Method::options;
   if (token == "TRACE" || token == "TRACK") return Method::trace;  // TRACK is IIS's name for it.
   if (token == "CONNECT") return Method::connect;
+  if (token == "PRI") return Method::pri;
   return Method::other;
 }
 
@@ -228,6 +229,7 @@ bool is_idempotent(Method method) noexcept {
     case Method::post:
     case Method::patch:
     case Method::connect:
+    case Method::pri:
     case Method::other:
       return false;
   }

@@ -92,6 +92,7 @@ enum class Method : std::uint8_t {
   options,
   trace,
   connect,
+  pri,  ///< Reserved for the preface of HTTP/2 (RFC 9113 §11.6): "never used by an actual client".
   other
 };
 [[nodiscard]] Method parse_method(

@@ -72,6 +72,7 @@ TEST(Method, IsCaseSensitive) {
       {"OPTIONS", Method::options, true},  {"TRACE", Method::trace, true},
       {"POST", Method::post, false},       {"PATCH", Method::patch, false},
       {"CONNECT", Method::connect, false}, {"PROPFIND", Method::other, false},
+      {"PRI", Method::pri, false},         {"pri", Method::other, false},
       {"get", Method::other, false},       {"GETS", Method::other, false},
       {"", Method::other, false},
   };

@@ -242,6 +242,7 @@ TEST(Door, SaysWhyItAnswersItself) {
        "Location: https://b.test:8443/moved/x?y=1\r\n"},
       {"GET /bad HTTP/1.1\r\nHost: b.test\r\n\r\n", "503", "X-Blastdoor-Finding: service-missing"},
       {"TRACE / HTTP/1.1\r\nHost: a.test\r\n\r\n", "405", "Allow: "},
+      {"PRI / HTTP/1.1\r\nHost: a.test\r\n\r\n", "405", "X-Blastdoor-Cause: method-refused"},
       {"GET / HTTP/1.1\r\nHost: a.test\r\nX-Blastdoor-Hop: 1\r\n\r\n", "508",
        "X-Blastdoor-Cause: loop"},
       {"GET /-/healthz HTTP/1.1\r\nHost: 10.0.0.1:10000\r\n\r\n", "200", "ok\n"},

@@ -66,6 +66,9 @@ func newRequest(seed uint64, p probe) request {
 		return d.finishH2(d.newMessage())
 	}
 	for range pick(d.r, []int{1, 1, 1, 2, 2, 3}) {
+		if d.method == "PRI" {
+			break // the preface of HTTP/2 has no fields to disguise, and no probe
+		}
 		pick(d.r, disguises)(d)
 	}
 	if d.r.IntN(5) == 0 && !d.last && d.body == "" {

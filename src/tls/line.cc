@@ -40,24 +40,50 @@ int read_line(BIO* bio, char* into, std::size_t size, std::size_t* got) {
   return 0;
 }
 
+/// How much of it went.
+std::size_t send(Session::Line& line, std::string_view bytes) {
+  if (line.broken) return 0;
+  const Wire::Moved moved = line.wire->send(bytes);
+  if (moved.status == Wire::Status::ok) return moved.bytes;
+  line.broken = moved.status != Wire::Status::again;
+  return 0;
+}
+
+/// Sends both in one piece. How much of `bytes` went: none before all that was held.
+std::size_t send_with_held(Session::Line& line, std::string_view bytes) {
+  const std::size_t before = line.held.size();
+  line.held.append(bytes);
+  const std::size_t sent = send(line, line.held);
+  if (sent < before) {
+    line.held.erase(before);
+    line.held.erase(0, sent);
+    return 0;
+  }
+  std::string().swap(line.held);
+  return sent - before;
+}
+
+/// What is held has its memory already: no failure to allocate may pass through OpenSSL.
+bool has_room(const Session::Line& line, std::size_t size) {
+  return line.held.capacity() - line.held.size() >= size;
+}
+
 int write_line(BIO* bio, const char* from, std::size_t size, std::size_t* put) {
   Session::Line& line = line_of_bio(bio);
   BIO_clear_retry_flags(bio);
-  *put = 0;
-  if (line.broken) return 0;
-  const Wire::Moved moved = line.wire->send({from, size});
-  switch (moved.status) {
-    case Wire::Status::ok:
-      *put = moved.bytes;
-      return 1;
-    case Wire::Status::again:
-      BIO_set_retry_write(bio);
-      break;
-    case Wire::Status::end:
-    case Wire::Status::error:
-      line.broken = true;
-      break;
+  const std::string_view bytes(from, size);
+  if (line.holds && has_room(line, size)) {
+    line.held.append(bytes);
+    *put = size;
+    return 1;
   }
+  if (!line.held.empty() && has_room(line, size)) {
+    *put = send_with_held(line, bytes);
+  } else {
+    *put = flush(line) ? send(line, bytes) : 0;
+  }
+  if (*put > 0) return 1;
+  if (!line.broken) BIO_set_retry_write(bio);
   return 0;
 }
 
@@ -78,6 +104,16 @@ const BIO_METHOD* line_method() {
 }
 
 }  // namespace
+
+bool flush(Session::Line& line) {
+  while (!line.held.empty()) {
+    const std::size_t sent = send(line, line.held);
+    if (sent == 0) return false;
+    line.held.erase(0, sent);
+  }
+  std::string().swap(line.held);  // An idle connection keeps no memory for it.
+  return true;
+}
 
 bio_st* open_line(Session::Line& line) {
   BIO* const bio = BIO_new(line_method());

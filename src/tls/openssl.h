@@ -3,6 +3,7 @@
 // this.
 
 #include <openssl/bio.h>
+#include <openssl/err.h>
 #include <openssl/evp.h>
 #include <openssl/ssl.h>
 #include <openssl/x509.h>
@@ -38,6 +39,11 @@ using OwnSession = std::unique_ptr<SSL_SESSION, FreeBy<SSL_SESSION_free>>;
 
 /// The reason of the newest error of this thread, which is then forgotten with all before it.
 [[nodiscard]] std::string take_error();
+
+/// OpenSSL judges a call by what is left of earlier ones. Clearing costs much more than looking.
+inline void forget_errors() noexcept {
+  if (ERR_peek_error() != 0) ERR_clear_error();
+}
 
 /// Reads from text that outlives it.
 [[nodiscard]] OwnBio reader(std::string_view text);

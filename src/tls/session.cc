@@ -155,17 +155,35 @@ Session::Status Session::failed(int result) {
 
 Session::Status Session::handshake() {
   if (fatal_) return Status::error;
-  if (done()) return Status::ok;
+  if (!flush(line_) && !line_.broken) return waits_for_room();
+  if (done()) return ready();
   line_.fruitless = 0;
-  ERR_clear_error();
+  line_.held.reserve(kHeldMax);
+  forget_errors();
+  line_.holds = true;
   const int result = SSL_do_handshake(ssl_.get());
+  line_.holds = false;
+  // With the peer's first data here, an answer follows that the tickets can go with.
+  const bool waits = result == 1 && SSL_has_pending(ssl_.get()) == 1;
+  const bool flushed = waits || flush(line_);
   if (result != 1) {
     const Status status = failed(result);
-    return status == Status::end ? die("the peer left during the handshake") : status;
+    if (status == Status::end) return die("the peer left during the handshake");
+    if (status != Status::again) return status;
   }
+  if (!flushed && !line_.broken) return waits_for_room();
+  return result == 1 ? ready() : Status::again;
+}
+
+Session::Status Session::ready() {
   starved_ = false;
   wants_write_ = false;
   return Status::ok;
+}
+
+Session::Status Session::waits_for_room() {
+  wants_write_ = true;
+  return Status::again;
 }
 
 Session::Moved Session::read(std::span<char> into) {
@@ -179,13 +197,14 @@ Session::Moved Session::read(std::span<char> into) {
     // One look at the wire; then only what it gave.
     if (total > 0 && SSL_has_pending(ssl_.get()) == 0) break;
     line_.muted = total > 0;
-    ERR_clear_error();
+    forget_errors();
     std::size_t got = 0;
     const int result = SSL_read_ex(ssl_.get(), into.data() + total, into.size() - total, &got);
     line_.muted = false;
     if (result != 1) {
       const Status status = failed(result);
       if (status != Status::again) last_ = status;
+      flush(line_);  // No answer comes soon that it could go with.
       if (total == 0) {
         told_ = last_ != Status::ok;
         return {status, 0};
@@ -209,7 +228,7 @@ Session::Moved Session::write(std::span<const iovec> from) {
   for (Parts parts(from); !parts.empty();) {
     const std::string_view chunk = parts.peek(unsent_ > 0 ? unsent_ : kRecord, scratch);
     BD_ASSERT(chunk.size() >= unsent_);  // Else the caller broke the contract of `again`.
-    ERR_clear_error();
+    forget_errors();
     std::size_t taken = 0;
     const int result = SSL_write_ex(ssl_.get(), chunk.data(), chunk.size(), &taken);
     if (result != 1) {
@@ -237,7 +256,7 @@ bool Session::has_pending() const {
 void Session::close() {
   if (closed_ || fatal_ || !done()) return;
   closed_ = true;
-  ERR_clear_error();
+  forget_errors();
   SSL_shutdown(ssl_.get());
   ERR_clear_error();
 }

@@ -118,6 +118,8 @@ class Session {
     bool flooded = false;       ///< The peer sends, but no data.
     std::size_t fruitless = 0;  ///< Bytes received by this call, without any data yet.
     unsigned key_updates = 0;   ///< Since the last data.
+    bool holds = false;         ///< What is sent waits in `held` if there is room.
+    std::string held;           ///< Goes before all that is sent later, and with it.
   };
 
  private:
@@ -126,6 +128,8 @@ class Session {
   };
   Status failed(int result);
   Status die(std::string text);
+  Status waits_for_room();
+  Status ready();
 
   Line line_;
   std::unique_ptr<Role> role_;  // Its callbacks run until ssl_ is gone: freed after it.

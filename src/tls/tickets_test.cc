@@ -104,5 +104,66 @@ TEST(Tickets, OfAResumedSessionCoverOnlyWhatAllCertificatesCover) {
   EXPECT_FALSE(talk.server->covers("wide.example"));
 }
 
+/// A server that is about to see its client's end of the handshake, and what follows it.
+struct Almost : Talk {
+  explicit Almost(bool has_asked) {
+    client = peer->open(client_wire);
+    server = context->accept(server_wire);
+    EXPECT_EQ(client->handshake(), Session::Status::again);
+    EXPECT_EQ(server->handshake(), Session::Status::again);
+    EXPECT_EQ(client->handshake(), Session::Status::ok);
+    if (has_asked) EXPECT_EQ(say(*client).status, Session::Status::ok);
+    server_wire.sends = 0;
+  }
+  static Session::Moved say(Session& session) {
+    const iovec part{const_cast<char*>(kWord.data()), kWord.size()};
+    return session.write({&part, 1});
+  }
+  static constexpr std::string_view kWord = "hello";
+  std::unique_ptr<ServerContext> context = make_server(with_tickets({ticket_key(1)}));
+  std::unique_ptr<RawPeer> peer = std::make_unique<RawPeer>(RawOptions{});
+};
+
+TEST(Tickets, GoTogetherAndWithTheFirstAnswer) {
+  Almost asked(true);
+  ASSERT_EQ(asked.server->handshake(), Session::Status::ok);
+  EXPECT_EQ(Talk::read_all(*asked.server).substr(0, 5), Almost::kWord);
+  EXPECT_EQ(asked.server_wire.sends, 1);  // The read after the last byte: no answer is in sight.
+
+  Almost answered(true);
+  ASSERT_EQ(answered.server->handshake(), Session::Status::ok);
+  EXPECT_EQ(Talk::send(*answered.server, *answered.client, "answer"), "answer");
+  EXPECT_EQ(answered.server_wire.sends, 1);
+  EXPECT_EQ(answered.peer->sessions.size(), 2u);
+
+  Almost silent(false);
+  ASSERT_EQ(silent.server->handshake(), Session::Status::ok);
+  EXPECT_EQ(silent.server_wire.sends, 1);  // Nobody else would send them.
+  EXPECT_EQ(Talk::read_all(*silent.client), "");
+  EXPECT_EQ(silent.peer->sessions.size(), 2u);
+}
+
+TEST(Tickets, WaitForAWireThatIsFull) {
+  for (const std::size_t room : {0uz, 1uz, 300uz}) {
+    Almost silent(false);
+    silent.to_client.room = room;
+    EXPECT_EQ(silent.server->handshake(), Session::Status::again);
+    EXPECT_TRUE(silent.server->wants_write());
+    silent.to_client.room = 1 << 20;
+    EXPECT_EQ(silent.server->handshake(), Session::Status::ok);
+    EXPECT_FALSE(silent.server->wants_write());
+    EXPECT_EQ(Talk::read_all(*silent.client), "");
+    EXPECT_EQ(silent.peer->sessions.size(), 2u);
+
+    Almost asked(true);
+    asked.to_client.room = room;
+    EXPECT_EQ(asked.server->handshake(), Session::Status::ok);
+    EXPECT_EQ(Almost::say(*asked.server).status, Session::Status::again);
+    asked.to_client.room = 1 << 20;
+    EXPECT_EQ(Talk::send(*asked.server, *asked.client, Almost::kWord), Almost::kWord);
+    EXPECT_EQ(asked.peer->sessions.size(), 2u);
+  }
+}
+
 }  // namespace
 }  // namespace bd::tls
